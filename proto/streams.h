@@ -1,0 +1,38 @@
+/* The streams of one session: found by id, made on first use, in chunks from a pool so that an idle session
+ * costs nothing and a peer cannot make more than max_streams of them. Owned by one thread. */
+#ifndef PROTO_STREAMS_H
+#define PROTO_STREAMS_H
+
+#include <stdint.h>
+
+#include "pool.h"
+#include "reorder.h"
+
+enum { STREAMS_PER_CHUNK = 8 };
+
+struct stream {
+    struct reorder_stream rx;
+    uint64_t tx_seq; /* next message to send */
+    uint32_t id;
+};
+
+struct stream_chunk {
+    struct stream_chunk *next;
+    uint32_t used;
+    struct stream s[STREAMS_PER_CHUNK];
+};
+
+struct streams {
+    struct stream_chunk *chunks;
+    struct stream *last; /* the one used last: most packets hit it */
+    uint32_t count;
+    uint32_t max;        /* ids must be below it; the negotiated limit */
+};
+
+void streams_init(struct streams *t, uint32_t max);
+/* The stream, made when new; NULL when id >= max or the pool (objects of struct stream_chunk) is dry. */
+struct stream *streams_get(struct streams *t, struct pool *chunks, uint32_t id);
+/* The caller has drained every stream's reorder queue. */
+void streams_fini(struct streams *t, struct pool *chunks);
+
+#endif
