@@ -1,0 +1,94 @@
+/* One worker lcore: everything its hot path touches hangs off this struct, and no other thread writes it. */
+#ifndef DATAPLANE_LCORE_H
+#define DATAPLANE_LCORE_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#include "aead.h"
+#include "burst.h"
+#include "config.h"
+#include "fec.h"
+#include "jetplane/ipc.h"
+#include "jetplane/stats.h"
+#include "pool.h"
+#include "toeplitz.h"
+#include "wheel.h"
+
+struct session;
+struct session_table;
+struct rate_limit;
+
+/* A port as workers see it. Read-only once they run. */
+struct port {
+    uint16_t id;          /* of DPDK */
+    uint16_t vlan;
+    uint16_t mtu;
+    uint8_t mac[6];
+    uint8_t addresses;
+    struct config_address address[CONFIG_ADDRESSES_MAX];
+    bool tx_ip_checksum;  /* offloads the port has */
+    bool tx_udp_checksum;
+};
+
+/* What all lcores share. Read-only once the workers run. */
+struct dataplane {
+    struct config config;
+    struct port port[JP_PORTS_MAX];
+    uint8_t ports;
+    uint8_t lcores;
+    uint8_t tier; /* enum jp_tier */
+    uint16_t reta_mask;
+    uint8_t reta[JP_RETA_MAX];
+    uint8_t toeplitz_key[TOEPLITZ_KEY_LEN];
+    uint8_t listener_of[65536];  /* UDP port -> index into config.listener + 1, 0: closed */
+    double tsc_per_us;
+    uint64_t tsc_start;
+    struct jp_stats *stats;
+    struct lcore *lcore[JP_LCORES_MAX];
+};
+
+static inline unsigned owner_of(const struct dataplane *dp, uint32_t spi)
+{
+    return dp->reta[toeplitz_spi(dp->toeplitz_key, spi) & dp->reta_mask];
+}
+
+struct lcore {
+    /* set up by the main lcore before the worker starts */
+    unsigned index;             /* worker index; its queue on every port */
+    const struct dataplane *dp;
+    uint64_t *counter;          /* enum jp_counter; in shared memory, this worker is the only writer */
+    struct rte_mempool *mbufs;  /* private area: struct packet (burst.h) */
+    struct rte_ring *steered;   /* multi-producer: packets other lcores handed over */
+    struct rte_ring *commands;  /* from the main lcore: struct command * (command.h) */
+    struct rte_ring *events;    /* to the main lcore: struct event *, and mbufs to punt in `punts` */
+    struct rte_ring *punts;
+    struct rate_limit *punt_limit, *reset_limit;
+    volatile bool *stop;        /* set by the main lcore */
+
+    /* the worker's own */
+    uint64_t now;               /* us since the data plane started; read once a turn */
+    struct aead *aead;
+    struct session_table *sessions;
+    struct wheel *wheel;        /* one timer per session; ticks of TIMER_TICK_US */
+    struct fec_pools fec;
+    struct pool fec_decoders;   /* struct fec_dec, for sessions whose peer sends FEC */
+    struct pool fec_encoders;
+    struct pool streams;        /* struct stream_chunk */
+    struct burst rx;            /* the burst on the receive path */
+    struct egress *egress;      /* the transmit path (egress/egress.h) */
+};
+
+enum { TIMER_TICK_US = 1000 };
+
+static inline void count(struct lcore *lc, enum jp_counter c, uint64_t n)
+{
+    lc->counter[c] += n;
+}
+
+#endif
