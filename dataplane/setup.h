@@ -1,0 +1,44 @@
+/* The cold side of jetplane-dp, on the main lcore: ports, steering, statistics and the control socket. */
+#ifndef DATAPLANE_SETUP_H
+#define DATAPLANE_SETUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "lcore.h"
+
+struct rte_mempool;
+
+/* ports.c: find, configure and start every configured port with one rx and one tx queue per worker; fills
+ * dp->port[] and the shared statistics' static part. 0 or -errno, said on stderr. */
+int ports_start(struct dataplane *dp, struct rte_mempool *mbufs);
+void ports_stop(struct dataplane *dp);
+void ports_sample(struct dataplane *dp); /* refresh the shared port statistics */
+
+/* steering.c: pick the best tier each port takes (validating the rules before creating them), set RETA and hash key,
+ * and fill dp->tier, reta and toeplitz_key. */
+int steering_setup(struct dataplane *dp);
+
+/* stats.c: the shared memory file; dp->stats and its descriptor. */
+int stats_create(struct dataplane *dp);
+int stats_fd(void);
+
+/* limit.c: packets per source prefix (IPv4 /24, IPv6 /56), token buckets in a fixed-size table that an attacker
+ * cannot grow. One table per lcore and purpose. */
+struct rate_limit *rate_limit_new(uint32_t rate, uint32_t burst, int socket);
+/* May one more from ip (v4-mapped) pass at now (us)? */
+bool rate_limit_pass(struct rate_limit *limit, const uint8_t ip[16], uint64_t now);
+
+/* control.c: the socket to jetplaned; never blocks. control_turn moves punts and events up and messages down. */
+int control_open(struct dataplane *dp);
+/* Returns false when the data plane was asked to stop. */
+bool control_turn(struct dataplane *dp);
+void control_close(struct dataplane *dp);
+
+/* worker.c: one lcore's loop, until *lc->stop. */
+int worker_run(void *lcore);
+/* lcore.c: make worker `index`'s struct lcore with all it owns; NULL, said on stderr, when memory is short. */
+struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs, volatile bool *stop);
+
+#endif

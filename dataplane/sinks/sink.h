@@ -1,0 +1,23 @@
+/* What a listener does with what its sessions deliver. */
+#ifndef DATAPLANE_SINK_H
+#define DATAPLANE_SINK_H
+
+#include <rte_mbuf.h>
+
+#include "lcore.h"
+
+struct session;
+
+struct sink {
+    const char *name;
+    /* Take one delivered data frame: packet_of(m)'s data [data, data_len). Takes m; its fate is already counted. */
+    void (*take)(struct lcore *lc, struct session *s, struct rte_mbuf *m);
+    /* Run what is due now; returns when to be called again (us, UINT64_MAX: never). NULL: no clock. */
+    uint64_t (*tick)(struct lcore *lc, struct session *s);
+};
+
+/* By enum jp_sink. */
+extern const struct sink sink_echo, sink_discard, sink_source;
+const struct sink *sink_of(const struct lcore *lc, const struct session *s);
+
+#endif
