@@ -39,6 +39,8 @@ struct hs_params {
     uint8_t fec_k, fec_r;      /* id 4, 5, default 0: FEC the announcer asks the peer to send with; 0: none */
 };
 extern const struct hs_params hs_params_default;
+/* Every value in the range of docs/protocol.md section 2.6, fec_k and fec_r both zero or both not. */
+bool hs_params_valid(const struct hs_params *params);
 
 /* Fills n random bytes; a fixed one makes the worked example. */
 struct hs_random {
@@ -78,7 +80,7 @@ struct hs_client {
 };
 
 /* Make keys and the ClientHello (c->hello, HS_CLIENT_HELLO_LEN bytes, to be sent as it is and resent on
- * timeout). 0, -EINVAL for a bad configuration. */
+ * timeout). 0, -EINVAL for a bad configuration, -ENOMEM. Draws X25519 secret, ML-KEM seed, client random. */
 int hs_client_start(struct hs_client *c, const struct hs_client_config *config, const struct hs_random *rnd);
 
 enum hs_verdict {
@@ -100,7 +102,7 @@ struct hs_server {
     uint8_t identity[HS_IDENTITY_LEN];
     uint8_t identity_secret[64];      /* Ed25519, libsodium's layout */
     uint8_t cookie_key[32];
-    struct hs_params params;          /* announced; fec_k and fec_r are what it asks clients to send with */
+    struct hs_params params;          /* announced, must be valid; fec_*: what it asks clients to send with */
     uint8_t suites[2];                /* allowed, preferred first; the server's order wins */
 };
 
@@ -121,7 +123,8 @@ enum hs_server_error hs_server_check(const struct hs_server *s, const uint8_t *h
 size_t hs_server_retry(const struct hs_server *s, const uint8_t *hello, const uint8_t addr[HS_ADDR_LEN],
     uint64_t now_s, uint8_t *out);
 /* Expensive part: answer a checked hello with a session under server_spi. Writes the ServerHello (at most
- * WIRE_HS_MAX bytes) and *result. HS_OK, HS_NO_SUITE or HS_BAD_SHARE. */
+ * WIRE_HS_MAX bytes) and *result. HS_OK, HS_NO_SUITE or HS_BAD_SHARE. Draws X25519 secret, ML-KEM m, server
+ * random. */
 enum hs_server_error hs_server_answer(const struct hs_server *s, struct aead *aead, const uint8_t *hello,
     uint32_t server_spi, const struct hs_random *rnd, struct hs_result *result, uint8_t out[WIRE_HS_MAX],
     size_t *out_len);

@@ -1,0 +1,34 @@
+/* The stateless cookie: time (8) || MAC (16), a keyed BLAKE2b over the time, the client's address
+ * and the hello's SPI and random. It proves that the client receives at that address, at no cost to
+ * the server. */
+#include <sodium.h>
+
+#include "bytes.h"
+#include "handshake_internal.h"
+
+enum { TIME_LEN = 8, BOUND_LEN = CH_SUITES - CH_SPI };
+static_assert(HS_COOKIE_LEN - TIME_LEN >= crypto_generichash_BYTES_MIN, "MAC length");
+
+void cookie_make(uint8_t cookie[HS_COOKIE_LEN], const uint8_t key[32], const uint8_t *hello,
+                 const uint8_t addr[HS_ADDR_LEN], uint64_t now_s)
+{
+    uint8_t text[TIME_LEN + HS_ADDR_LEN + BOUND_LEN];
+
+    be64_store(text, now_s);
+    memcpy(text + TIME_LEN, addr, HS_ADDR_LEN);
+    memcpy(text + TIME_LEN + HS_ADDR_LEN, hello + CH_SPI, BOUND_LEN);
+    memcpy(cookie, text, TIME_LEN);
+    crypto_generichash(cookie + TIME_LEN, HS_COOKIE_LEN - TIME_LEN, text, sizeof(text), key, 32);
+}
+
+bool cookie_check(const uint8_t key[32], const uint8_t *hello, const uint8_t addr[HS_ADDR_LEN],
+                  uint64_t now_s)
+{
+    uint64_t made = be64_load(hello + CH_COOKIE);
+    uint8_t want[HS_COOKIE_LEN];
+
+    if (made > now_s || now_s - made > HS_COOKIE_LIFETIME_S)
+        return false;
+    cookie_make(want, key, hello, addr, made);
+    return sodium_memcmp(want, hello + CH_COOKIE, HS_COOKIE_LEN) == 0;
+}
