@@ -13,6 +13,7 @@ enum { ACK_EVERY = 64, ACK_DELAY_US = 25000 };
 
 struct ack {
     uint64_t first_at;   /* us: when the oldest unacknowledged ack-eliciting packet arrived */
+    uint64_t last_at;    /* us: when the newest did; the ACK's delay counts from here */
     uint32_t pending;    /* ack-eliciting packets since the last ACK */
 };
 

@@ -21,6 +21,7 @@ enum frame_type {
 };
 
 enum { FRAME_STREAM_OFF = 1, FRAME_STREAM_FIN = 2, FRAME_STREAM_LEN = 4, FRAME_DATAGRAM_LEN = 1 };
+enum { FRAME_STREAM_IDS = 1 << 16, FRAME_MESSAGE_MAX = 1 << 24 };
 enum { FRAME_ACK_RANGES_MAX = 32, FRAME_STREAM_HDR_MAX = 1 + 8 + 8 + 4 + 8, FRAME_FEC_HDR_MAX = 1 + 8 + 3 + 2 };
 
 enum close_code {
@@ -67,7 +68,7 @@ struct frame {
         struct {
             uint64_t seq;          /* message sequence number on the stream */
             uint32_t id;           /* stream id, 0-65535 */
-            uint32_t offset;       /* of this fragment in the message, < 16 MiB */
+            uint32_t offset;       /* of this fragment in the message; offset + len <= 16 MiB, offset < that */
             bool fin;              /* last fragment of the message */
             const uint8_t *data;
             uint32_t len;
@@ -80,9 +81,10 @@ struct frame {
 };
 
 /* Parse the frame at *p and advance behind it; PADDING runs are skipped. A FEC_SOURCE frame only marks what
- * follows: *p moves to the first frame inside its symbol. With `inner` set (a recovered symbol is being read)
- * only PING, STREAM, DATAGRAM and PADDING are legal. Returns 1 for a frame, 0 at the end, -EBADMSG for a cut,
- * unknown or impossible one. */
+ * follows: *p moves to the first frame inside its symbol, to be read with `inner` set and the symbol's end as
+ * end; the frames behind it begin at symbol + symbol_len. With `inner` set (a source symbol, received or
+ * recovered, is being read) only PING, STREAM, DATAGRAM and PADDING are legal. Returns 1 for a frame, 0 at the
+ * end, -EBADMSG for a cut, unknown or impossible one; *p is then anywhere up to end. */
 int frame_next(const uint8_t **p, const uint8_t *end, bool inner, struct frame *f);
 
 /* Writers: each stores its frame at p, which has room (sizes above, or the frame's varints plus data), and
@@ -91,6 +93,7 @@ int frame_next(const uint8_t **p, const uint8_t *end, bool inner, struct frame *
 uint8_t *frame_put_ping(uint8_t *p);
 /* n >= 1 ranges, descending, disjoint and not adjacent. */
 uint8_t *frame_put_ack(uint8_t *p, uint64_t delay_us, const struct frame_ack_range *ranges, unsigned n);
+/* Of the reason, a C string, at most 255 bytes are sent. */
 uint8_t *frame_put_close(uint8_t *p, uint64_t code, const char *reason);
 uint8_t *frame_put_path(uint8_t *p, enum frame_type type, const uint8_t data[8]);
 /* Header only, its 2-byte length field (= the start of the symbol) last. */

@@ -15,11 +15,28 @@ struct pool {
 
 /* Bytes of memory that n objects of `size` bytes need; objects are 64-byte aligned if the memory is. */
 size_t pool_footprint(uint32_t size, uint32_t n);
+
 /* Carve n objects of `size` bytes out of mem (64-byte aligned, pool_footprint bytes, owned by the caller,
  * outliving the pool). */
 void pool_init(struct pool *pool, void *mem, uint32_t size, uint32_t n);
+
 /* An object with undefined contents, or NULL when the pool is exhausted. */
-void *pool_get(struct pool *pool);
-void pool_put(struct pool *pool, void *object);
+static inline void *pool_get(struct pool *pool)
+{
+    void *object = pool->free;
+
+    if (object) {
+        pool->free = *(void **)object;
+        pool->used++;
+    }
+    return object;
+}
+
+static inline void pool_put(struct pool *pool, void *object)
+{
+    *(void **)object = pool->free;
+    pool->free = object;
+    pool->used--;
+}
 
 #endif

@@ -9,20 +9,20 @@
 #include <stdint.h>
 
 struct reorder_node {
-    struct reorder_node *next;
+    struct reorder_node *next, *prev;
     uint64_t seq;
     uint32_t offset;
-    uint32_t len;        /* payload bytes */
+    uint32_t len;        /* payload bytes; offset + len fits */
     bool fin;
     bool gap;            /* out: something before this fragment was skipped */
-    uint64_t arrived;    /* out */
+    uint64_t arrived;    /* out: when it, or the first of those held behind it if that was earlier, arrived */
 };
 
 struct reorder_stream {
-    struct reorder_node *head; /* held, ascending */
+    struct reorder_node *head, *tail; /* held, ascending; they never overlap */
     uint64_t next_seq;
     uint32_t next_offset;
-    uint16_t held;
+    uint32_t held;
 };
 
 struct reorder_limits {
@@ -33,12 +33,14 @@ struct reorder_limits {
 enum reorder_verdict {
     REORDER_RELEASED, /* *out lists this node, and those it freed, in order */
     REORDER_HELD,
-    REORDER_DUPLICATE, /* already delivered, skipped or held: the caller drops the packet */
+    REORDER_DUPLICATE, /* already delivered, skipped or held, in part or whole, or empty without being the
+                        * message's end: the caller drops the packet */
     REORDER_OVERFLOW, /* as RELEASED, after skipping this stream's gap because *held reached max_held;
                        * the pushed node itself may be held or released */
 };
 
-/* Push one fragment. *held is the session's count over all its streams. *out is NULL or a list. */
+/* Push one fragment. *held is the session's count over all its streams. *out is NULL or a list. What comes in
+ * order, or late by little, is O(1); the worst case walks what the stream holds, at most max_held. */
 enum reorder_verdict reorder_push(struct reorder_stream *s, uint32_t *held, const struct reorder_limits *lim,
     struct reorder_node *n, uint64_t now, struct reorder_node **out);
 /* Skip every gap whose oldest held fragment arrived timeout_us ago or longer; returns the released list. */

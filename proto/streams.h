@@ -19,6 +19,7 @@ struct stream {
 struct stream_chunk {
     struct stream_chunk *next;
     uint32_t used;
+    uint32_t ids[STREAMS_PER_CHUNK]; /* of s[]: a search reads one cache line a chunk */
     struct stream s[STREAMS_PER_CHUNK];
 };
 
@@ -30,8 +31,13 @@ struct streams {
 };
 
 void streams_init(struct streams *t, uint32_t max);
+/* streams_get for another stream than the last. */
+struct stream *streams_find(struct streams *t, struct pool *chunks, uint32_t id);
 /* The stream, made when new; NULL when id >= max or the pool (objects of struct stream_chunk) is dry. */
-struct stream *streams_get(struct streams *t, struct pool *chunks, uint32_t id);
+static inline struct stream *streams_get(struct streams *t, struct pool *chunks, uint32_t id)
+{
+    return t->last && t->last->id == id ? t->last : streams_find(t, chunks, id);
+}
 /* The caller has drained every stream's reorder queue. */
 void streams_fini(struct streams *t, struct pool *chunks);
 

@@ -1,0 +1,268 @@
+#include <errno.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "frame.h"
+#include "varint.h"
+
+enum { FEC_INDEXES = 64, FEC_REPAIRS = 16, FEC_SYMBOL_MIN = 2, PATH_DATA = 8 };
+
+/* ---- parsing: each function reads one frame's fields, false when they are cut or impossible ----
+ */
+
+/* The n bytes at *p, which moves behind them; NULL when there are fewer. */
+static inline const uint8_t *take(const uint8_t **p, const uint8_t *end, uint64_t n)
+{
+    const uint8_t *at = *p;
+
+    if ((uint64_t)(end - at) < n)
+        return NULL;
+    *p = at + n;
+    return at;
+}
+
+static inline bool parse_stream(const uint8_t **p, const uint8_t *end, unsigned flags,
+                                struct frame *f)
+{
+    uint64_t id, seq, offset = 0, len;
+
+    if (!varint_get(p, end, &id) || !varint_get(p, end, &seq))
+        return false;
+    if (flags & FRAME_STREAM_OFF && !varint_get(p, end, &offset))
+        return false;
+    if (!(flags & FRAME_STREAM_LEN))
+        len = (uint64_t)(end - *p);
+    else if (!varint_get(p, end, &len))
+        return false;
+    const uint8_t *data = take(p, end, len);
+
+    if (!data || id >= FRAME_STREAM_IDS || offset >= FRAME_MESSAGE_MAX ||
+        len > FRAME_MESSAGE_MAX - offset)
+        return false;
+    f->type = FRAME_STREAM;
+    f->u.stream.seq = seq;
+    f->u.stream.id = (uint32_t)id;
+    f->u.stream.offset = (uint32_t)offset;
+    f->u.stream.fin = flags & FRAME_STREAM_FIN;
+    f->u.stream.data = data;
+    f->u.stream.len = (uint32_t)len;
+    return true;
+}
+
+static bool parse_datagram(const uint8_t **p, const uint8_t *end, unsigned flags, struct frame *f)
+{
+    uint64_t len = (uint64_t)(end - *p);
+
+    if (flags & FRAME_DATAGRAM_LEN && !varint_get(p, end, &len))
+        return false;
+    f->type = FRAME_DATAGRAM;
+    f->u.datagram.data = take(p, end, len);
+    f->u.datagram.len = (uint32_t)len;
+    return f->u.datagram.data;
+}
+
+static bool parse_ack(const uint8_t **p, const uint8_t *end, struct frame *f)
+{
+    uint64_t last, more, length, gap;
+
+    if (!varint_get(p, end, &last) || !varint_get(p, end, &f->u.ack.delay_us) ||
+        !varint_get(p, end, &more) || more >= FRAME_ACK_RANGES_MAX)
+        return false;
+    f->u.ack.largest = last;
+    f->u.ack.n = (uint32_t)more + 1;
+    for (uint32_t i = 0;; i++) {
+        if (!varint_get(p, end, &length) || length > last)
+            return false;
+        f->u.ack.ranges[i] = (struct frame_ack_range){.first = last - length, .last = last};
+        if (i == more)
+            return true;
+        if (!varint_get(p, end, &gap) || gap + 2 > last - length)
+            return false;
+        last -= length + gap + 2;
+    }
+}
+
+static bool parse_close(const uint8_t **p, const uint8_t *end, struct frame *f)
+{
+    const uint8_t *len;
+
+    if (!varint_get(p, end, &f->u.close.code) || !(len = take(p, end, 1)))
+        return false;
+    f->u.close.reason_len = *len;
+    f->u.close.reason = take(p, end, *len);
+    return f->u.close.reason;
+}
+
+static bool parse_fec_source(const uint8_t **p, const uint8_t *end, struct frame *f)
+{
+    const uint8_t *index, *symbol;
+
+    if (!varint_get(p, end, &f->u.fec_source.block) || !(index = take(p, end, 1)) ||
+        *index >= FEC_INDEXES || !(symbol = take(p, end, FEC_SYMBOL_MIN)))
+        return false;
+    f->u.fec_source.index = *index;
+    f->u.fec_source.symbol = symbol;
+    f->u.fec_source.symbol_len = FEC_SYMBOL_MIN + be16_load(symbol);
+    return f->u.fec_source.symbol_len <= end - symbol;
+}
+
+static bool parse_fec_repair(const uint8_t **p, const uint8_t *end, struct frame *f)
+{
+    const uint8_t *fixed;
+
+    if (!varint_get(p, end, &f->u.fec_repair.block) || !(fixed = take(p, end, 3)))
+        return false;
+    f->u.fec_repair.k = fixed[0];
+    f->u.fec_repair.r = fixed[1];
+    f->u.fec_repair.index = fixed[2];
+    f->u.fec_repair.symbol = *p;
+    f->u.fec_repair.symbol_len = (uint32_t)(end - *p);
+    *p = end;
+    return fixed[0] >= 1 && fixed[0] <= FEC_INDEXES && fixed[1] >= 1 && fixed[1] <= FEC_REPAIRS &&
+           fixed[2] < fixed[1] && f->u.fec_repair.symbol_len >= FEC_SYMBOL_MIN;
+}
+
+/* The frames that are legal only directly in a packet. */
+static bool parse_outer(const uint8_t **p, const uint8_t *end, uint8_t type, struct frame *f)
+{
+    f->type = type;
+    switch (type) {
+    case FRAME_ACK:
+        return parse_ack(p, end, f);
+    case FRAME_CLOSE:
+        return parse_close(p, end, f);
+    case FRAME_PATH_CHALLENGE:
+    case FRAME_PATH_RESPONSE:
+        return (f->u.path_data = take(p, end, PATH_DATA));
+    case FRAME_FEC_SOURCE:
+        return parse_fec_source(p, end, f);
+    case FRAME_FEC_REPAIR:
+        return parse_fec_repair(p, end, f);
+    default:
+        return false;
+    }
+}
+
+int frame_next(const uint8_t **p, const uint8_t *end, bool inner, struct frame *f)
+{
+    const uint8_t *q = *p;
+    bool ok;
+
+    while (q < end && *q == FRAME_PADDING)
+        q++;
+    if (q == end) {
+        *p = q;
+        return 0;
+    }
+    uint8_t type = *q++;
+
+    if ((type & ~7) == FRAME_STREAM) {
+        ok = parse_stream(&q, end, type & 7, f);
+    } else if ((type & ~1) == FRAME_DATAGRAM) {
+        ok = parse_datagram(&q, end, type & 1, f);
+    } else if (type == FRAME_PING) {
+        f->type = type;
+        ok = true;
+    } else {
+        ok = !inner && parse_outer(&q, end, type, f);
+    }
+    *p = q;
+    return ok ? 1 : -EBADMSG;
+}
+
+/* ---- writing ---- */
+
+uint8_t *frame_put_ping(uint8_t *p)
+{
+    *p = FRAME_PING;
+    return p + 1;
+}
+
+uint8_t *frame_put_ack(uint8_t *p, uint64_t delay_us, const struct frame_ack_range *ranges,
+                       unsigned n)
+{
+    *p++ = FRAME_ACK;
+    p = varint_put(p, ranges[0].last);
+    p = varint_put(p, delay_us);
+    p = varint_put(p, n - 1);
+    p = varint_put(p, ranges[0].last - ranges[0].first);
+    for (unsigned i = 1; i < n; i++) {
+        p = varint_put(p, ranges[i - 1].first - ranges[i].last - 2);
+        p = varint_put(p, ranges[i].last - ranges[i].first);
+    }
+    return p;
+}
+
+uint8_t *frame_put_close(uint8_t *p, uint64_t code, const char *reason)
+{
+    size_t len = strnlen(reason, UINT8_MAX);
+
+    *p++ = FRAME_CLOSE;
+    p = varint_put(p, code);
+    *p++ = (uint8_t)len;
+    memcpy(p, reason, len);
+    return p + len;
+}
+
+uint8_t *frame_put_path(uint8_t *p, enum frame_type type, const uint8_t data[8])
+{
+    *p++ = (uint8_t)type;
+    memcpy(p, data, PATH_DATA);
+    return p + PATH_DATA;
+}
+
+uint8_t *frame_put_fec_source_hdr(uint8_t *p, uint64_t block, uint8_t index, uint16_t len)
+{
+    *p++ = FRAME_FEC_SOURCE;
+    p = varint_put(p, block);
+    *p++ = index;
+    be16_store(p, len);
+    return p + 2;
+}
+
+size_t frame_fec_source_hdr_size(uint64_t block)
+{
+    return 1 + varint_size(block) + 1 + 2;
+}
+
+uint8_t *frame_put_fec_repair_hdr(uint8_t *p, uint64_t block, uint8_t k, uint8_t r, uint8_t index)
+{
+    *p++ = FRAME_FEC_REPAIR;
+    p = varint_put(p, block);
+    *p++ = k;
+    *p++ = r;
+    *p++ = index;
+    return p;
+}
+
+static uint8_t *put_stream(uint8_t *p, unsigned flags, uint32_t id, uint64_t seq, uint32_t offset,
+                           bool fin)
+{
+    *p++ = (uint8_t)(FRAME_STREAM | flags | (offset ? FRAME_STREAM_OFF : 0) |
+                     (fin ? FRAME_STREAM_FIN : 0));
+    p = varint_put(p, id);
+    p = varint_put(p, seq);
+    return offset ? varint_put(p, offset) : p;
+}
+
+uint8_t *frame_put_stream_hdr(uint8_t *p, uint32_t id, uint64_t seq, uint32_t offset, bool fin)
+{
+    return put_stream(p, 0, id, seq, offset, fin);
+}
+
+size_t frame_stream_hdr_size(uint32_t id, uint64_t seq, uint32_t offset)
+{
+    return 1 + varint_size(id) + varint_size(seq) + (offset ? varint_size(offset) : 0);
+}
+
+uint8_t *frame_put_stream_hdr_len(uint8_t *p, uint32_t id, uint64_t seq, uint32_t offset, bool fin,
+                                  uint32_t len)
+{
+    return varint_put(put_stream(p, FRAME_STREAM_LEN, id, seq, offset, fin), len);
+}
+
+uint8_t *frame_put_datagram_hdr(uint8_t *p)
+{
+    *p = FRAME_DATAGRAM;
+    return p + 1;
+}
