@@ -27,6 +27,7 @@ struct epoch_rx {
     struct aead_key current;
     uint64_t epoch;                      /* of current */
     uint8_t prev[AEAD_MATERIAL_LEN];     /* valid when epoch > 0 */
+    uint8_t material[AEAD_MATERIAL_LEN]; /* current, unexpanded: the next prev */
     uint8_t next[AEAD_MATERIAL_LEN];
     uint8_t next_secret[KDF_HASH_LEN];   /* secret(epoch + 1) */
 };
@@ -35,6 +36,7 @@ struct epoch_tx {
     struct aead_key current;
     uint64_t next_pn;                    /* the next packet number to send */
     uint64_t epoch;                      /* of current */
+    uint64_t prev_end;                   /* behind the last number of the epoch before that was sent */
     bool acked;                          /* a packet of this epoch has been acknowledged */
     uint8_t next_secret[KDF_HASH_LEN];
 };
@@ -68,7 +70,8 @@ enum epoch_next epoch_tx_next(struct epoch_tx *tx, uint64_t *pn);
  * 0, or -EAGAIN when nothing of the current epoch was acknowledged yet. No packet sealed with the old key
  * may be pending. */
 int epoch_tx_rotate(struct epoch_tx *tx, struct aead *aead);
-/* The peer acknowledged pn. 0, or -EPROTO when pn was never sent. */
+/* The peer acknowledged pn. 0, or -EPROTO when pn was never sent (as far as this and the previous epoch
+ * tell: in older ones, numbers skipped by a rekey by time pass and change nothing). */
 int epoch_tx_acked(struct epoch_tx *tx, uint64_t pn);
 
 #endif
