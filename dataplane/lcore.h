@@ -29,6 +29,7 @@ struct port {
     uint16_t id;          /* of DPDK */
     uint16_t vlan;
     uint16_t mtu;
+    uint16_t rx_queues;   /* a worker with a higher index does not poll this port; it sends on its queue all the same */
     uint8_t mac[6];
     uint8_t addresses;
     struct config_address address[CONFIG_ADDRESSES_MAX];
@@ -36,7 +37,7 @@ struct port {
     bool tx_udp_checksum;
 };
 
-/* What all lcores share. Read-only once the workers run. */
+/* What all lcores share. Read-only once the workers run, but for control_up. */
 struct dataplane {
     struct config config;
     struct port port[JP_PORTS_MAX];
@@ -51,6 +52,7 @@ struct dataplane {
     uint64_t tsc_start;
     struct jp_stats *stats;
     struct lcore *lcore[JP_LCORES_MAX];
+    volatile bool control_up;    /* main lcore's: a control plane is there; if not, do not punt but count punt_full */
 };
 
 static inline unsigned owner_of(const struct dataplane *dp, uint32_t spi)

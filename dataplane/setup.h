@@ -3,6 +3,7 @@
 #define DATAPLANE_SETUP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "config.h"
@@ -40,5 +41,7 @@ void control_close(struct dataplane *dp);
 int worker_run(void *lcore);
 /* lcore.c: make worker `index`'s struct lcore with all it owns; NULL, said on stderr, when memory is short. */
 struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs, volatile bool *stop);
+/* Bytes of DPDK memory that lcore_new takes for one worker of this configuration: what main reserves. */
+size_t lcore_footprint(const struct config *config);
 
 #endif
