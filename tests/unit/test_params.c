@@ -1,0 +1,116 @@
+/* Parameters: every range's edges, and every way to write them wrong. */
+#include <setjmp.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "handshake_internal.h"
+
+static void test_params_round_trip(void **state)
+{
+    static const struct hs_params cases[] = {
+        {30000, 100, 1472, 0, 0}, {1000, 1, 1280, 0, 0},    {86400000, 65535, 9000, 64, 16},
+        {1000, 63, 1280, 1, 1},   {65536, 64, 1472, 20, 4},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t encoded[PARAMS_ENCODED_MAX];
+        size_t len = params_encode(encoded, &cases[i]);
+        struct hs_params out;
+
+        assert_in_range(len, 1, sizeof(encoded));
+        assert_true(hs_params_valid(&cases[i]));
+        assert_true(params_decode(&out, encoded, len));
+        assert_int_equal(out.idle_timeout_ms, cases[i].idle_timeout_ms);
+        assert_int_equal(out.max_streams, cases[i].max_streams);
+        assert_int_equal(out.max_packet, cases[i].max_packet);
+        assert_int_equal(out.fec_k, cases[i].fec_k);
+        assert_int_equal(out.fec_r, cases[i].fec_r);
+    }
+}
+
+static void test_params_matrix(void **state)
+{
+    static const struct {
+        const char *hex;
+        bool valid;
+    } cases[] = {
+        {"", true},
+        {"010203e8", false},             /* not a varint of two bytes: the first says one */
+        {"010243e8", true},              /* idle_timeout_ms 1000 */
+        {"010243e7", false},             /* 999 */
+        {"010485265c00", true},          /* 86400000 */
+        {"010485265c01", false},         /* 86400001 */
+        {"0108c0000000000003e8", true},  /* 1000 in eight bytes */
+        {"0108c0000001000003e8", false}, /* 2^32 + 1000 */
+        {"020101", true},                /* max_streams */
+        {"020100", false},
+        {"02048000ffff", true},
+        {"020480010000", false},
+        {"03024500", true}, /* max_packet 1280 */
+        {"030244ff", false},
+        {"03026328", true}, /* 9000 */
+        {"03026329", false},
+        {"040114050104", true}, /* FEC 20 + 4 */
+        {"040114", false},      /* one without the other */
+        {"050104", false},
+        {"0402404005"
+         "0110",
+         true}, /* 64 + 16 */
+        {"0402404105"
+         "0110",
+         false}, /* 65 */
+        {"0402404005"
+         "0111",
+         false}, /* 17 */
+        {"040100050100", true},
+        {"020105020105", false},     /* twice */
+        {"0602ffff", true},          /* unknown id */
+        {"0602ffff0602ffff", false}, /* unknown twice */
+        {"00000601ff020105", true},  /* unknown, empty and not, before a known one */
+        {"400201"
+         "05",
+         true}, /* id 2 in two bytes */
+        {"400201"
+         "05"
+         "020105",
+         false},       /* is still id 2 */
+        {"02", false}, /* cut */
+        {"0201", false},
+        {"0202"
+         "05",
+         false},
+        {"020205"
+         "00",
+         false},                       /* the varint does not fill its length */
+        {"020140", false},             /* the varint is longer than its length */
+        {"0200", false},               /* no value */
+        {"06ffffffffffffffff", false}, /* length 2^62 - 1 */
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t in[HS_PARAMS_MAX];
+        struct hs_params out;
+        size_t len;
+
+        assert_int_equal(
+            sodium_hex2bin(in, sizeof(in), cases[i].hex, strlen(cases[i].hex), NULL, &len, NULL),
+            0);
+        if (params_decode(&out, in, len) != cases[i].valid)
+            fail_msg("%s: expected %s", cases[i].hex, cases[i].valid ? "valid" : "refused");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_params_round_trip),
+        cmocka_unit_test(test_params_matrix),
+    };
+
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
