@@ -3,6 +3,7 @@
 #ifndef DATAPLANE_BURST_H
 #define DATAPLANE_BURST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include <rte_mbuf.h>
@@ -39,6 +40,59 @@ struct packet {
 static inline struct packet *packet_of(struct rte_mbuf *m)
 {
     return (struct packet *)rte_mbuf_to_priv(m);
+}
+
+/* The mbuf whose packet has this node. */
+static inline struct rte_mbuf *mbuf_of(struct reorder_node *n)
+{
+    return (struct rte_mbuf *)((uint8_t *)n - offsetof(struct packet, node) -
+                               sizeof(struct rte_mbuf));
+}
+
+/* Packets waiting for a place in a burst, linked through their nodes: the output of a stage that may release
+ * more than it was given. */
+struct packet_queue {
+    struct reorder_node *head, **end;
+};
+
+static inline void queue_init(struct packet_queue *q)
+{
+    q->head = NULL;
+    q->end = &q->head;
+}
+
+static inline void queue_push(struct packet_queue *q, struct reorder_node *n)
+{
+    n->next = NULL;
+    *q->end = n;
+    q->end = &n->next;
+}
+
+/* Move all of `from` behind q. */
+static inline void queue_splice(struct packet_queue *q, struct packet_queue *from)
+{
+    if (!from->head)
+        return;
+    *q->end = from->head;
+    q->end = from->end;
+    queue_init(from);
+}
+
+static inline struct reorder_node *queue_pop(struct packet_queue *q)
+{
+    struct reorder_node *n = q->head;
+
+    if (n && !(q->head = n->next))
+        q->end = &q->head;
+    return n;
+}
+
+/* Fill the burst from the queue's front; returns its size. */
+static inline uint16_t burst_refill(struct burst *b, struct packet_queue *q)
+{
+    for (b->n = 0; b->n < BURST_MAX && q->head; b->n++)
+        b->m[b->n] = mbuf_of(queue_pop(q));
+    return b->n;
 }
 
 #endif

@@ -70,6 +70,7 @@ struct lcore {
     struct rte_ring *commands;  /* from the main lcore: struct command * (command.h) */
     struct rte_ring *events;    /* to the main lcore: struct event *, and mbufs to punt in `punts` */
     struct rte_ring *punts;
+    struct rte_mempool *command_pool, *event_pool;
     struct rate_limit *punt_limit, *reset_limit;
     volatile bool *stop;        /* set by the main lcore */
 
@@ -83,6 +84,10 @@ struct lcore {
     struct pool fec_encoders;
     struct pool streams;        /* struct stream_chunk */
     struct burst rx;            /* the burst on the receive path */
+    struct packet_queue frames;   /* read from their packets, not reordered yet */
+    struct packet_queue released; /* in order, to be delivered */
+    uint32_t held_max;          /* packets in reorder queues, so that receiving never starves */
+    struct session *doomed;     /* to be ended when the burst is through */
     struct egress *egress;      /* the transmit path (egress/egress.h) */
 };
 

@@ -40,40 +40,57 @@ struct session {
     struct streams streams;
     struct fec_dec *dec;      /* NULL until the client sends FEC */
     struct fec_enc *enc;      /* NULL unless the client asked for FEC */
+    bool fec_refused;         /* no decoder was free when FEC began: sources are read, nothing is recovered */
     uint64_t source_next;     /* us: when the source sink sends next; 0: not started */
+
+    struct session *next;     /* of the free slots, or of the doomed sessions */
+    uint8_t doom;             /* enum jp_retired: about to be ended; 0: alive */
+    uint64_t doom_code;       /* of the CLOSE then sent */
 
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, fec_recovered;
 };
 
+static_assert(sizeof(struct session) <= 3328, "a million sessions fit in 4 GiB");
+
 /* The sessions of one lcore, found by server SPI: an open-addressing index over a flat array. */
 struct session_table;
 
-/* Bytes a table for n sessions takes. */
+/* Bytes a table for n sessions takes when it is full. */
 size_t session_table_footprint(uint32_t n);
-/* Make a table for n sessions in memory of the given socket; NULL when there is not enough. */
-struct session_table *session_table_new(uint32_t n, int socket);
+/* Make a table for n sessions; NULL when there is not enough memory. Its pages come with the first session that
+ * needs them, from the memory of the worker's own socket. */
+struct session_table *session_table_new(uint32_t n);
+void session_table_free(struct session_table *t);
+/* Take a slot for spi: zeroed but for server_spi. NULL when the table is full. The SPI must not be there yet. */
+struct session *session_table_add(struct session_table *t, uint32_t spi);
+/* Wipe s and give its slot back. */
+void session_table_remove(struct session_table *t, struct session *s);
 uint32_t session_table_count(const struct session_table *t);
 /* NULL when there is none. */
 struct session *session_find(const struct session_table *t, uint32_t spi);
 /* The same for n <= BURST_MAX SPIs at once, prefetching; out[i] may be NULL. */
 void session_find_bulk(const struct session_table *t, const uint32_t *spi, struct session **out, unsigned n);
-/* Slot i (< capacity) for paging through, NULL when it is free. */
+/* For paging through: the session in slot i < session_table_slots (those used so far), NULL when it is free. */
 struct session *session_at(const struct session_table *t, uint32_t i);
-uint32_t session_table_capacity(const struct session_table *t);
+uint32_t session_table_slots(const struct session_table *t);
 
 /* Install: keys derived, timers armed. 0, -EEXIST, -ENOSPC, -EINVAL. */
 int session_install(struct lcore *lc, const struct jp_ipc_install *in);
-/* End a session: tells the client (CLOSE with `code`, unless CLOSE_NONE) and the control plane, gives back all it
- * holds, wipes its keys. Never while a burst on the receive path may still point to it: use session_doom there. */
-void session_end(struct lcore *lc, struct session *s, enum jp_retired why, uint64_t code);
-/* From within a burst: end it once the burst is through. */
+/* End a session, once nothing on the receive path can point to it any more; the first to say so says why. */
 void session_doom(struct lcore *lc, struct session *s, enum jp_retired why, uint64_t code);
-void sessions_reap(struct lcore *lc); /* the doomed ones */
+/* End the doomed: tell the client (CLOSE with the code, unless it is CLOSE_NONE or the client is unconfirmed) and
+ * the control plane, give back all they hold, wipe their keys. Only with empty packet queues. */
+void sessions_reap(struct lcore *lc);
+/* Close everything, for at most limit_us, at the lcore's end. */
+void sessions_shutdown(struct lcore *lc, uint64_t limit_us);
 
-/* Re-arm the session's timer after anything that may wait was changed. */
+/* See that the session's timer fires by `at` (us); cheap when it does already. */
+void session_wake(struct lcore *lc, struct session *s, uint64_t at);
+/* Re-arm the session's timer for the earliest of all that waits. */
 void session_schedule(struct lcore *lc, struct session *s);
-/* Run what is due on this lcore's sessions (idling, ACKs, FEC flush and expiry, reorder gaps, source). */
-void timers_run(struct lcore *lc);
+/* Run what is due on this lcore's sessions (idling, ACKs, FEC flush and expiry, reorder gaps, source), some at a
+ * time. Returns how many timers fired. */
+unsigned timers_run(struct lcore *lc);
 
 /* Describe s for the control plane (request left to the caller). */
 void session_describe(const struct lcore *lc, const struct session *s, struct jp_ipc_session *out);

@@ -39,6 +39,8 @@ void control_close(struct dataplane *dp);
 
 /* worker.c: one lcore's loop, until *lc->stop. */
 int worker_run(void *lcore);
+/* One turn of it at lc->now: receive, commands, timers, transmit. Returns how much it found to do. */
+unsigned worker_turn(struct lcore *lc);
 /* lcore.c: make worker `index`'s struct lcore with all it owns; NULL, said on stderr, when memory is short. */
 struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs, volatile bool *stop);
 /* Bytes of DPDK memory that lcore_new takes for one worker of this configuration: what main reserves. */

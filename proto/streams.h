@@ -12,7 +12,8 @@ enum { STREAMS_PER_CHUNK = 8 };
 
 struct stream {
     struct reorder_stream rx;
-    uint64_t tx_seq; /* next message to send */
+    uint64_t tx_seq;    /* next message to send */
+    uint64_t rx_broken; /* 1 + the message that lost a part to a skipped gap; 0: none */
     uint32_t id;
 };
 
