@@ -3,6 +3,7 @@
 #ifndef PROTO_STREAMS_H
 #define PROTO_STREAMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pool.h"
