@@ -68,7 +68,7 @@
     X(tx_full, "packets dropped because a transmit queue was full")                                                    \
     X(tx_blocked, "packets not sent because the next epoch waits for an acknowledgement")                              \
     X(tx_no_mbuf, "packets not sent for want of a packet buffer")                                                      \
-    X(tx_refused, "not sent: a stream or datagram size the client does not take, or no such port")                      \
+    X(tx_refused, "not sent: a stream or datagram size the client does not take, or no such port")                     \
     X(delivered_bytes, "payload bytes delivered")                                                                      \
     X(misdirected, "packets that arrived at another lcore than their owner")                                           \
     X(handed_in, "packets taken over from other lcores")                                                               \
