@@ -13,9 +13,10 @@ enum { STREAMS_PER_CHUNK = 8 };
 
 struct stream {
     struct reorder_stream rx;
-    uint64_t tx_seq;    /* next message to send */
+    uint64_t tx_seq;    /* message being sent, or the next to send */
     uint64_t rx_broken; /* 1 + the message that lost a part to a skipped gap; 0: none */
     uint32_t id;
+    bool tx_open;       /* fragments of tx_seq were sent, its end not yet */
 };
 
 struct stream_chunk {
