@@ -1,0 +1,135 @@
+/* The stream table: found again, capped, and given back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "rng.h"
+#include "streams.h"
+
+/* A pool of n chunks full of garbage, as a used one is. */
+static struct pool dirty_pool(uint32_t n, void **mem)
+{
+    size_t bytes = pool_footprint(sizeof(struct stream_chunk), n);
+    struct pool pool;
+
+    *mem = aligned_alloc(64, bytes);
+    memset(*mem, 0xa5, bytes);
+    pool_init(&pool, *mem, sizeof(struct stream_chunk), n);
+    return pool;
+}
+
+static void made_once_and_found(void **state)
+{
+    enum { MAX = 300 };
+    struct rng rng = rng_new(5);
+    struct stream *made[MAX] = {0};
+    struct streams t;
+    uint32_t count = 0;
+    void *mem;
+    struct pool pool = dirty_pool(MAX / STREAMS_PER_CHUNK + 1, &mem);
+
+    (void)state;
+    streams_init(&t, MAX);
+    for (int i = 0; i < 20000; i++) {
+        uint32_t id = (uint32_t)rng_below(&rng, MAX);
+        struct stream *s = streams_get(&t, &pool, id);
+
+        assert_non_null(s);
+        if (!made[id]) {
+            assert_int_equal(s->id, id);
+            assert_int_equal(s->tx_seq, 0);
+            assert_int_equal(s->rx.next_seq, 0);
+            assert_int_equal(s->rx.next_offset, 0);
+            assert_int_equal(s->rx.held, 0);
+            assert_null(s->rx.head);
+            made[id] = s;
+            s->tx_seq = 1000 + id;
+            count++;
+        }
+        assert_ptr_equal(s, made[id]);
+        assert_int_equal(s->tx_seq, 1000 + id);
+        assert_int_equal(t.count, count);
+        assert_int_equal(pool.used, (count + STREAMS_PER_CHUNK - 1) / STREAMS_PER_CHUNK);
+    }
+    streams_fini(&t, &pool);
+    assert_int_equal(pool.used, 0);
+    free(mem);
+}
+
+static void walking_the_chunks_meets_each_once(void **state)
+{
+    struct streams t;
+    bool met[50] = {0};
+    unsigned n = 0;
+    void *mem;
+    struct pool pool = dirty_pool(10, &mem);
+
+    (void)state;
+    streams_init(&t, 1000);
+    for (uint32_t i = 0; i < 50; i++)
+        streams_get(&t, &pool, 7 * i);
+    for (struct stream_chunk *c = t.chunks; c; c = c->next)
+        for (uint32_t i = 0; i < c->used; i++, n++) {
+            assert_int_equal(c->s[i].id, c->ids[i]);
+            assert_false(met[c->s[i].id / 7]);
+            met[c->s[i].id / 7] = true;
+        }
+    assert_int_equal(n, 50);
+    free(mem);
+}
+
+static void ids_are_capped(void **state)
+{
+    struct streams t;
+    void *mem;
+    struct pool pool = dirty_pool(10, &mem);
+
+    (void)state;
+    streams_init(&t, 10);
+    assert_null(streams_get(&t, &pool, 10));
+    assert_null(streams_get(&t, &pool, 65535));
+    assert_null(streams_get(&t, &pool, UINT32_MAX));
+    assert_int_equal(pool.used, 0);
+    assert_non_null(streams_get(&t, &pool, 9));
+    assert_null(streams_get(&t, &pool, 10));
+    assert_int_equal(streams_get(&t, &pool, 9)->id, 9);
+    streams_init(&t, 0);
+    assert_null(streams_get(&t, &pool, 0));
+    free(mem);
+}
+
+static void dry_pool(void **state)
+{
+    struct streams t;
+    void *mem;
+    struct pool pool = dirty_pool(1, &mem);
+
+    (void)state;
+    streams_init(&t, 100);
+    for (uint32_t id = 0; id < STREAMS_PER_CHUNK; id++)
+        assert_non_null(streams_get(&t, &pool, id));
+    assert_null(streams_get(&t, &pool, STREAMS_PER_CHUNK));
+    assert_int_equal(t.count, STREAMS_PER_CHUNK);
+    assert_int_equal(streams_get(&t, &pool, 3)->id, 3); /* those that exist go on */
+    streams_fini(&t, &pool);
+    assert_int_equal(t.count, 0);
+    assert_int_equal(streams_get(&t, &pool, STREAMS_PER_CHUNK)->id, STREAMS_PER_CHUNK);
+    streams_fini(&t, &pool);
+    streams_fini(&t, &pool); /* of an empty table */
+    assert_int_equal(pool.used, 0);
+    free(mem);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(made_once_and_found),
+        cmocka_unit_test(walking_the_chunks_meets_each_once),
+        cmocka_unit_test(ids_are_capped),
+        cmocka_unit_test(dry_pool),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
