@@ -527,8 +527,8 @@ static void put_fec(struct example *e)
     fprintf(e->f, "\nThe frame of the repair's packet:\n\n");
     put_field(&l, repair_frame, 1, "FEC_REPAIR");
     put_field(&l, repair_frame + 1, 1, "block 0");
-    put_field(&l, repair_frame + 2, 1, "k = 2");
-    put_field(&l, repair_frame + 3, 1, "r = 1");
+    put_field(&l, repair_frame + 2, 1, "k 2");
+    put_field(&l, repair_frame + 3, 1, "r 1");
     put_field(&l, repair_frame + 4, 1, "index 0");
     put_field(&l, p, enc.longest, "R_0");
     end_listing(&l, repair_frame, (size_t)(p - repair_frame) + enc.longest);
