@@ -41,7 +41,7 @@ struct session {
     struct fec_dec *dec;      /* NULL until the client sends FEC */
     struct fec_enc *enc;      /* NULL unless the client asked for FEC */
     bool fec_refused;         /* no decoder was free when FEC began: sources are read, nothing is recovered */
-    uint64_t source_next;     /* ns: when the source sink sends next; 0: not started */
+    uint64_t source_next;     /* us: when the source sink sends next; 0: not started */
 
     struct session *next;     /* of the free slots, or of the doomed sessions */
     uint8_t doom;             /* enum jp_retired: about to be ended; 0: alive */
