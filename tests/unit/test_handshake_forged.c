@@ -109,38 +109,30 @@ static void test_lengths(void **state)
     }
 }
 
-/* ---- bad shares ---- */
+/* ---- lies under a good tag ---- */
 
-/* Points of small order on Curve25519 and its twist, and their non-canonical forms: every product
- * is zero. */
-static const char *const small_order[] = {
-    "0000000000000000000000000000000000000000000000000000000000000000",
-    "0100000000000000000000000000000000000000000000000000000000000000",
-    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-};
-enum { SMALL_ORDER = sizeof(small_order) / sizeof(small_order[0]) };
-
-static void small_order_point(uint8_t point[HS_X25519_LEN], unsigned i, bool top_bit)
+/* The schedule of the ServerHello as it stands, as its client computes it; `zero`: with an all-zero
+ * X25519 secret, as if the client did not refuse that. */
+static void schedule(struct pair *p, struct hs_schedule *k, bool zero)
 {
-    sodium_hex2bin(point, HS_X25519_LEN, small_order[i], 64, NULL, NULL, NULL);
-    point[31] |= (uint8_t)(top_bit << 7);
+    uint8_t mlkem[MLKEM_SS_LEN], x25519[HS_X25519_LEN] = {0};
+
+    assert_int_equal(mlkem768_decaps(mlkem, p->client.dk, p->hello + SH_CT), 0);
+    if (!zero)
+        assert_int_equal(crypto_scalarmult(x25519, p->client.x25519_secret, p->hello + SH_X25519),
+                         0);
+    hs_schedule_start(k, p->client.hello, p->hello, mlkem, x25519);
 }
 
-/* Open the genuine ServerHello as its client can; returns the sealed part's length in clear. */
+/* Open the genuine ServerHello; returns the sealed part's length in clear. */
 static size_t unseal(struct pair *p, struct hs_schedule *k, uint8_t sealed[SEALED_MAX])
 {
-    uint8_t mlkem[MLKEM_SS_LEN], x25519[HS_X25519_LEN], text[SEALED_MAX + AEAD_TAG_LEN];
+    uint8_t text[SEALED_MAX + AEAD_TAG_LEN];
     struct aead_key key;
     struct aead_op op = {.key = &key, .text = text, .spi = CLIENT_SPI};
 
     op.len = (uint32_t)(p->hello_len - SH_SEALED - AEAD_TAG_LEN);
-    assert_int_equal(mlkem768_decaps(mlkem, p->client.dk, p->hello + SH_CT), 0);
-    assert_int_equal(crypto_scalarmult(x25519, p->client.x25519_secret, p->hello + SH_X25519), 0);
-    hs_schedule_start(k, p->client.hello, p->hello, mlkem, x25519);
+    schedule(p, k, false);
     assert_int_equal(hs_schedule_sealing_key(k, p->aead, &key, p->hello[SH_SUITE]), 0);
     memcpy(text, p->hello + SH_SEALED, op.len + AEAD_TAG_LEN);
     aead_open(p->aead, &op, 1);
@@ -222,8 +214,64 @@ static void test_server_lies(void **state)
     resign(p, &k, sealed);
     assert_int_equal(input(p), HS_IGNORE);
 
-    p->hello[SH_ZERO + 1] = 1;
+    sealed[SEALED_PARAMS_LEN] = 1; /* ends inside a parameter */
+    resign(p, &k, sealed);
     assert_int_equal(input(p), HS_IGNORE);
+    sealed[SEALED_PARAMS_LEN] = 0; /* ends before the sealed part does */
+    resign(p, &k, sealed);
+    reseal(p, &k, sealed, SEALED_PARAMS + 1);
+    assert_int_equal(input(p), HS_IGNORE);
+}
+
+/* ... in clear. */
+static void test_server_lies_in_clear(void **state)
+{
+    static const struct {
+        unsigned offset;
+        uint8_t value;
+        enum hs_verdict verdict;
+    } cases[] = {
+        {SH_RANDOM, 0, HS_DONE},
+        {SH_ZERO, 1, HS_IGNORE},
+        {SH_ZERO + 2, 1, HS_IGNORE},
+        {SH_SUITE, AEAD_CHACHA20_POLY1305, HS_IGNORE}, /* not offered */
+        {SH_SPI, 0xff, HS_IGNORE},
+        {7, 1, HS_IGNORE},
+    };
+    struct pair *p = *state;
+    uint8_t sealed[SEALED_MAX];
+    struct hs_schedule k;
+
+    p->config.suites[1] = 0;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        start_and_answer(p);
+        unseal(p, &k, sealed);
+        p->hello[cases[i].offset] = cases[i].value;
+        schedule(p, &k, false);
+        resign(p, &k, sealed);
+        assert_int_equal(input(p), cases[i].verdict);
+    }
+}
+
+/* ---- bad shares ---- */
+
+/* Points of small order on Curve25519 and its twist, and their non-canonical forms: every product
+ * is zero. */
+static const char *const small_order[] = {
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+};
+enum { SMALL_ORDER = sizeof(small_order) / sizeof(small_order[0]) };
+
+static void small_order_point(uint8_t point[HS_X25519_LEN], unsigned i, bool top_bit)
+{
+    sodium_hex2bin(point, HS_X25519_LEN, small_order[i], 64, NULL, NULL, NULL);
+    point[31] |= (uint8_t)(top_bit << 7);
 }
 
 static void test_small_order_client(void **state)
@@ -242,17 +290,15 @@ static void test_small_order_client(void **state)
  */
 static void test_small_order_server(void **state)
 {
-    static const uint8_t zero[HS_X25519_LEN];
     struct pair *p = *state;
-    uint8_t sealed[SEALED_MAX], mlkem[MLKEM_SS_LEN];
+    uint8_t sealed[SEALED_MAX];
     struct hs_schedule k;
 
     start_and_answer(p);
     unseal(p, &k, sealed);
-    assert_int_equal(mlkem768_decaps(mlkem, p->client.dk, p->hello + SH_CT), 0);
     for (unsigned i = 0; i < 2 * SMALL_ORDER; i++) {
         small_order_point(p->hello + SH_X25519, i / 2, i % 2);
-        hs_schedule_start(&k, p->client.hello, p->hello, mlkem, zero);
+        schedule(p, &k, true);
         resign(p, &k, sealed);
         assert_int_equal(input(p), HS_IGNORE);
     }
@@ -286,11 +332,11 @@ static void test_bad_encapsulation_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PAIR_TEST(test_malformed_hello),       PAIR_TEST(test_flipped_client_hello),
-        PAIR_TEST(test_flipped_server_hello),  PAIR_TEST(test_lengths),
-        PAIR_TEST(test_flipped_inside_seal),   PAIR_TEST(test_server_lies),
-        PAIR_TEST(test_small_order_client),    PAIR_TEST(test_small_order_server),
-        PAIR_TEST(test_bad_encapsulation_key),
+        PAIR_TEST(test_malformed_hello),      PAIR_TEST(test_flipped_client_hello),
+        PAIR_TEST(test_flipped_server_hello), PAIR_TEST(test_lengths),
+        PAIR_TEST(test_flipped_inside_seal),  PAIR_TEST(test_server_lies),
+        PAIR_TEST(test_server_lies_in_clear), PAIR_TEST(test_small_order_client),
+        PAIR_TEST(test_small_order_server),   PAIR_TEST(test_bad_encapsulation_key),
     };
 
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
