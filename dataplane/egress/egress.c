@@ -1,0 +1,60 @@
+#include "egress.h"
+
+#include <errno.h>
+
+#include <rte_malloc.h>
+
+#include "stages.h"
+
+struct egress *egress_new(int socket)
+{
+    return rte_zmalloc_socket("egress", sizeof(struct egress), RTE_CACHE_LINE_SIZE, socket);
+}
+
+int egress_session_start(struct lcore *lc, struct session *s, unsigned k, unsigned r)
+{
+    s->enc = NULL;
+    if (k == 0)
+        return 0;
+    struct fec_enc *enc = pool_get(&lc->fec_encoders);
+
+    if (!enc)
+        return -ENOBUFS;
+    int rc = fec_enc_init(enc, k, r);
+
+    if (rc != 0) {
+        pool_put(&lc->fec_encoders, enc);
+        return rc;
+    }
+    s->enc = enc;
+    return 0;
+}
+
+void egress_session_end(struct lcore *lc, struct session *s)
+{
+    egress_run(lc);
+    if (!s->enc)
+        return;
+    if (s->enc->count > 0)
+        fec_enc_close(s->enc, &lc->fec);
+    pool_put(&lc->fec_encoders, s->enc);
+    s->enc = NULL;
+}
+
+/* The order of the stages. fec submits its repairs behind what is queued, so they leave in a later
+ * burst. */
+void egress_run(struct lcore *lc)
+{
+    struct egress *e = lc->egress;
+
+    e->running = true;
+    while (e->head != e->tail) {
+        schedule_burst(e);
+        frame_burst(&e->burst);
+        fec_burst(lc, &e->burst);
+        encrypt_burst(lc, &e->burst);
+        tx_burst(lc, &e->burst);
+    }
+    e->head = e->tail = 0; /* the front of the queue stays in the cache */
+    e->running = false;
+}

@@ -1,0 +1,89 @@
+/* Private to the transmit path: the queue of what was submitted, and the burst that the stages hand
+ * on. */
+#ifndef DATAPLANE_STAGES_H
+#define DATAPLANE_STAGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "burst.h"
+#include "frame.h"
+#include "lcore.h"
+#include "session.h"
+#include "wire.h"
+
+enum {
+    EGRESS_QUEUE = 1024,  /* submitted packets a lcore holds at most; a power of two */
+    PATH_HEADER_MAX = 66, /* Ethernet, VLAN, IPv6 and UDP */
+    /* bytes in front of a frame's data that headers may take, and behind it */
+    EGRESS_FRONT = PATH_HEADER_MAX + WIRE_DATA_HDR + FRAME_FEC_HDR_MAX + FRAME_STREAM_HDR_MAX,
+    EGRESS_BEHIND = WIRE_TRAILER_MAX + WIRE_TAG,
+};
+
+enum item_kind {
+    ITEM_DATA,   /* packet_of(m) says which data: frame and fec put their headers in front */
+    ITEM_FRAMES, /* m holds finished frames: only to be encrypted */
+    ITEM_RAW,    /* m holds an Ethernet frame; no session */
+};
+
+struct item {
+    struct rte_mbuf *m;
+    struct session *s;
+    uint16_t port; /* of DPDK; encrypt fills it in for sessions */
+    uint8_t kind;
+};
+
+struct egress_burst {
+    uint16_t n;
+    struct item item[BURST_MAX];
+};
+
+/* What leaves through one port in this burst. */
+struct tx_buffer {
+    uint16_t n;
+    struct rte_mbuf *m[BURST_MAX];
+};
+
+struct egress {
+    uint32_t head, tail; /* of queue: free running, both 0 when it is empty */
+    bool running;
+    struct egress_burst burst;
+    struct tx_buffer tx[JP_PORTS_MAX];
+    struct item queue[EGRESS_QUEUE];
+};
+
+/* The stages, each over the whole burst; what cannot go on is freed and counted. */
+void schedule_burst(struct egress *e);
+void frame_burst(struct egress_burst *b);
+void fec_burst(struct lcore *lc, struct egress_burst *b);
+void encrypt_burst(struct lcore *lc, struct egress_burst *b);
+void tx_burst(struct lcore *lc, struct egress_burst *b);
+
+/* Append to the queue (submit.c). Takes m. */
+void egress_submit(struct lcore *lc, struct session *s, struct rte_mbuf *m, enum item_kind kind,
+                   uint16_t port);
+
+/* Bytes of frames, FEC header included, that one packet to s may carry. */
+static inline uint32_t egress_frames_max(const struct session *s)
+{
+    return ((s->max_packet - WIRE_DATA_HDR - WIRE_TAG) & ~3u) - WIRE_TRAILER_MIN;
+}
+
+/* Index of DPDK's port id in dp->port, or dp->ports when it is none of ours. */
+static inline unsigned port_index(const struct dataplane *dp, uint16_t id)
+{
+    unsigned i = 0;
+
+    while (i < dp->ports && dp->port[i].id != id)
+        i++;
+    return i;
+}
+
+/* Put a path's header template in front of m, a UDP payload, and fill in lengths and checksums
+ * (path.c). */
+void path_prepend(const struct dataplane *dp, const struct jp_path *path, const uint8_t *header,
+                  uint16_t header_len, struct rte_mbuf *m);
+
+#endif

@@ -1,0 +1,34 @@
+/* Private to the answers to neighbours and ICMP (neighbour.c, icmp.c): rare packets, turned round
+ * in place. */
+#ifndef DATAPLANE_ANSWERS_H
+#define DATAPLANE_ANSWERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ip.h>
+
+#include "burst.h"
+#include "lcore.h"
+
+static inline const struct port *port_of(const struct lcore *lc, struct rte_mbuf *m)
+{
+    return &lc->dp->port[packet_of(m)->port];
+}
+
+/* Is this address one of the port's? */
+bool address4_is_ours(const struct port *port, const uint8_t ip[4]);
+bool address6_is_ours(const struct port *port, const uint8_t ip[16]);
+/* Send m from us to the Ethernet address `to`; a VLAN tag stays. Takes m, counts the fate. */
+void answer_send(struct lcore *lc, struct rte_mbuf *m, const uint8_t to[6], enum jp_counter fate);
+
+/* Of the len bytes of message behind the IPv6 header at ip, to be stored as it is; 0 when the
+ * message holds its right checksum already. */
+uint16_t icmp6_checksum(const uint8_t *ip, const uint8_t *icmp, uint32_t len);
+
+/* Answer a neighbour solicitation, len bytes at icmp with a right checksum, in the IPv6 packet at
+ * ip. Takes m. */
+void answer_solicitation(struct lcore *lc, struct rte_mbuf *m, uint8_t *ip, uint8_t *icmp,
+                         uint32_t len);
+
+#endif
