@@ -86,7 +86,8 @@ struct lcore {
     struct burst rx;            /* the burst on the receive path */
     struct packet_queue frames;   /* read from their packets, not reordered yet */
     struct packet_queue released; /* in order, to be delivered */
-    uint32_t held_max;          /* packets in reorder queues, so that receiving never starves */
+    struct reorder_limits reorder;
+    uint32_t held_max;          /* packets in all reorder queues, so that receiving never starves */
     struct session *doomed;     /* to be ended when the burst is through */
     struct egress *egress;      /* the transmit path (egress/egress.h) */
 };

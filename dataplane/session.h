@@ -92,6 +92,9 @@ void session_schedule(struct lcore *lc, struct session *s);
  * time. Returns how many timers fired. */
 unsigned timers_run(struct lcore *lc);
 
+/* Send the ACK that is pending. */
+void session_ack(struct lcore *lc, struct session *s);
+
 /* Describe s for the control plane (request left to the caller). */
 void session_describe(const struct lcore *lc, const struct session *s, struct jp_ipc_session *out);
 

@@ -36,7 +36,7 @@
     X(udp_malformed, "UDP length contradicts the packet")                                                              \
     X(udp_checksum, "bad UDP checksum")                                                                                \
     X(port_closed, "UDP to a port without listener")                                                                   \
-    X(too_short, "shorter than its kind of packet")                                                                    \
+    X(too_short, "shorter than its kind of packet, or a hello of another length")                                                                    \
     X(spi_reserved, "SPI 1 to 255")                                                                                    \
     X(pn_mismatch, "low 32 bits do not repeat the packet number's")                                                    \
     X(hs_version, "handshake of an unknown version")                                                                   \

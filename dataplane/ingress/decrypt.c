@@ -1,0 +1,143 @@
+/* decrypt: find each packet's session, refuse replays before they cost anything, and open the
+ * burst. Nothing of a session changes here: what a packet says is believed from the next stage on.
+ */
+#include "bytes.h"
+#include "command.h"
+#include "ingress.h"
+#include "session.h"
+#include "setup.h"
+#include "wire.h"
+
+enum { RESET_PACKET_MIN = 40, SCRATCH_KEYS = 4 };
+
+/* Keys of the epochs before or after the current one, expanded for this burst only. */
+struct scratch {
+    unsigned n;
+    struct {
+        const struct session *session;
+        uint64_t epoch;
+    } of[SCRATCH_KEYS];
+    struct aead_key key[SCRATCH_KEYS];
+};
+
+/* Packets on their way through aead_open. */
+struct opening {
+    unsigned n;
+    struct rte_mbuf *m[BURST_MAX];
+    struct aead_op op[BURST_MAX];
+    struct scratch scratch;
+};
+
+/* Tell the control plane, which alone can sign a reset. */
+static void report_unknown(struct lcore *lc, struct rte_mbuf *m)
+{
+    const struct packet *p = packet_of(m);
+    struct jp_path path;
+    struct event *e;
+
+    if (WIRE_DATA_HDR + p->text_len + WIRE_TAG < RESET_PACKET_MIN)
+        return;
+    packet_path(lc->dp, m, &path);
+    if (!rate_limit_pass(lc->reset_limit, path.peer_ip, lc->now)) {
+        count(lc, JP_resets_limited, 1);
+        return;
+    }
+    if (!(e = event_new(lc, JP_IPC_UNKNOWN_SPI)))
+        return;
+    e->u.unknown.path = path;
+    memcpy(e->u.unknown.quote, rte_pktmbuf_mtod_offset(m, uint8_t *, p->udp), JP_IPC_QUOTE);
+    event_send(lc, e);
+    count(lc, JP_resets_asked, 1);
+}
+
+/* A key from the scratch space for an epoch that is not the current one; NULL when it is too far
+ * away. There is room for one. */
+static const struct aead_key *scratch_key(struct lcore *lc, struct scratch *x,
+                                          const struct session *s, uint64_t pn)
+{
+    const struct aead_key *key;
+
+    for (unsigned i = 0; i < x->n; i++)
+        if (x->of[i].session == s && x->of[i].epoch == epoch_of(pn))
+            return &x->key[i];
+    key = epoch_rx_key(&s->rx, lc->aead, pn, &x->key[x->n]);
+    if (key) {
+        x->of[x->n].session = s;
+        x->of[x->n].epoch = epoch_of(pn);
+        x->n++;
+    }
+    return key;
+}
+
+/* Open what was gathered; the good go behind the kept packets of b. */
+static void open_gathered(struct lcore *lc, struct opening *o, struct burst *b, uint16_t *kept)
+{
+    aead_open(lc->aead, o->op, o->n);
+    for (unsigned i = 0; i < o->n; i++) {
+        struct packet *p = packet_of(o->m[i]);
+        int len = o->op[i].ok ? wire_trailer_strip(o->op[i].text, o->op[i].len) : 0;
+
+        if (!o->op[i].ok) {
+            drop(lc, o->m[i], JP_auth_failed);
+        } else if (len < 0) {
+            drop(lc, o->m[i], JP_bad_trailer);
+        } else {
+            p->text_len = (uint32_t)len;
+            b->m[(*kept)++] = o->m[i];
+        }
+    }
+    for (unsigned i = 0; i < o->scratch.n; i++)
+        aead_key_wipe(&o->scratch.key[i]);
+    o->n = o->scratch.n = 0;
+}
+
+/* Add a packet to those to be opened, unless it is a replay or of an epoch too far. */
+static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, struct session *s)
+{
+    struct packet *p = packet_of(m);
+    enum replay_verdict verdict = replay_check(&s->replay, p->pn);
+    const struct aead_key *key = &s->rx.current;
+
+    if (verdict != REPLAY_FRESH) {
+        drop(lc, m, verdict == REPLAY_SEEN ? JP_replay_seen : JP_replay_old);
+        return;
+    }
+    if (epoch_of(p->pn) != s->rx.epoch && !(key = scratch_key(lc, &o->scratch, s, p->pn))) {
+        drop(lc, m, JP_epoch_far);
+        return;
+    }
+    p->session = s;
+    o->m[o->n] = m;
+    o->op[o->n++] = (struct aead_op){
+        .key = key,
+        .text = rte_pktmbuf_mtod_offset(m, uint8_t *, p->udp + WIRE_DATA_HDR),
+        .pn = p->pn,
+        .spi = p->spi,
+        .len = p->text_len,
+    };
+}
+
+uint16_t ingress_decrypt(struct lcore *lc, struct burst *b)
+{
+    struct session *session[BURST_MAX];
+    uint32_t spi[BURST_MAX];
+    struct opening o;
+    uint16_t kept = 0;
+
+    o.n = o.scratch.n = 0;
+    for (uint16_t i = 0; i < b->n; i++)
+        spi[i] = packet_of(b->m[i])->spi;
+    session_find_bulk(lc->sessions, spi, session, b->n);
+    for (uint16_t i = 0; i < b->n; i++) {
+        if (!session[i]) {
+            report_unknown(lc, b->m[i]);
+            drop(lc, b->m[i], JP_unknown_spi);
+            continue;
+        }
+        gather(lc, &o, b->m[i], session[i]);
+        if (o.scratch.n == SCRATCH_KEYS)
+            open_gathered(lc, &o, b, &kept);
+    }
+    open_gathered(lc, &o, b, &kept);
+    return b->n = kept;
+}

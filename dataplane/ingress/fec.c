@@ -1,0 +1,142 @@
+/* fec: reads packets' frames; what loss took of them comes back here. */
+#include "reading.h"
+
+/* The session's decoder, made when the peer first sends FEC; NULL when none was free then. */
+static struct fec_dec *decoder(struct lcore *lc, struct session *s)
+{
+    if (s->dec || s->fec_refused)
+        return s->dec;
+    s->dec = pool_get(&lc->fec_decoders);
+    if (s->dec)
+        fec_dec_init(s->dec);
+    else
+        s->fec_refused = true;
+    return s->dec;
+}
+
+/* The oldest block is to be given up in time. */
+static void wake_for_expiry(struct lcore *lc, struct session *s)
+{
+    uint64_t oldest = fec_dec_oldest(s->dec);
+
+    if (oldest != UINT64_MAX)
+        session_wake(lc, s, oldest + lc->dp->config.fec_expire_us + 1);
+}
+
+bool fec_source(struct reading *r, const struct frame *f)
+{
+    struct fec_dec *dec = decoder(r->lc, r->s);
+
+    if (!dec)
+        return true;
+    switch (fec_dec_source(dec, &r->lc->fec, r->lc->now, f->u.fec_source.block,
+                           f->u.fec_source.index, f->u.fec_source.symbol,
+                           f->u.fec_source.symbol_len)) {
+    case FEC_DUPLICATE:
+        r->fate = JP_fec_duplicate;
+        break;
+    case FEC_LATE:
+        r->fate = JP_fec_late;
+        break;
+    case FEC_BAD:
+        r->fate = JP_fec_bad;
+        break;
+    default:
+        return true;
+    }
+    r->eliciting = true; /* most likely: nobody reads what is inside */
+    return false;
+}
+
+void fec_repair(struct reading *r, const struct frame *f)
+{
+    struct fec_dec *dec = decoder(r->lc, r->s);
+
+    r->fate = JP_repair;
+    if (!dec)
+        return;
+    switch (fec_dec_repair(dec, &r->lc->fec, r->lc->now, f->u.fec_repair.block, f->u.fec_repair.k,
+                           f->u.fec_repair.r, f->u.fec_repair.index, f->u.fec_repair.symbol,
+                           f->u.fec_repair.symbol_len)) {
+    case FEC_LATE:
+        r->fate = JP_fec_late;
+        break;
+    case FEC_BAD:
+        r->fate = JP_fec_bad;
+        break;
+    case FEC_HELD:
+        fec_recover(r, f->u.fec_repair.block);
+        break;
+    default:
+        break;
+    }
+}
+
+/* A recovered source is read like a packet that had arrived. */
+static void read_recovered(struct reading *r, const struct fec_recovered *symbol)
+{
+    struct reading copy = {.lc = r->lc, .s = r->s, .fate = JP_control};
+
+    count(r->lc, JP_fec_recovered, 1);
+    r->s->fec_recovered++;
+    if (!symbol->frames) {
+        count(r->lc, JP_bad_frame, 1);
+        session_doom(r->lc, r->s, JP_RETIRED_VIOLATION, CLOSE_PROTOCOL);
+        return;
+    }
+    copy.m = packet_copy(r->lc, r->m, symbol->frames, symbol->len);
+    if (!copy.m) {
+        count(r->lc, JP_no_mbuf, 1);
+        return;
+    }
+    const uint8_t *frames = rte_pktmbuf_mtod(copy.m, const uint8_t *);
+
+    queue_init(&copy.units);
+    reading_end(&copy, frames_read(&copy, frames, frames + symbol->len, true));
+}
+
+void fec_recover(struct reading *r, uint64_t block)
+{
+    struct fec_recovered recovered[FEC_R_MAX];
+    unsigned n;
+
+    if (!r->s->dec)
+        return;
+    n = fec_dec_recover(r->s->dec, &r->lc->fec, block, recovered);
+    for (unsigned i = 0; i < n; i++)
+        read_recovered(r, &recovered[i]);
+    wake_for_expiry(r->lc, r->s);
+}
+
+static void acknowledge(struct lcore *lc, struct session *s)
+{
+    if (ack_note(&s->ack, lc->now))
+        session_ack(lc, s);
+    else if (s->ack.pending == 1)
+        session_wake(lc, s, ack_deadline(&s->ack));
+}
+
+static void read_packet(struct lcore *lc, struct rte_mbuf *m)
+{
+    struct packet *p = packet_of(m);
+    struct reading r = {.lc = lc, .s = p->session, .m = m, .fate = JP_control};
+    const uint8_t *frames = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->udp + WIRE_DATA_HDR);
+
+    if (r.s->doom) {
+        drop(lc, m, JP_session_gone);
+        return;
+    }
+    queue_init(&r.units);
+    bool ok = frames_read(&r, frames, frames + p->text_len, false);
+
+    if (ok && r.eliciting)
+        acknowledge(lc, r.s);
+    reading_end(&r, ok);
+}
+
+uint16_t ingress_fec(struct lcore *lc, struct burst *b)
+{
+    for (uint16_t i = 0; i < b->n; i++)
+        read_packet(lc, b->m[i]);
+    return burst_refill(b, &lc->frames);
+}

@@ -1,0 +1,154 @@
+/* The frames of a packet: control frames are handled here, data frames become units of their own.
+ */
+#include <errno.h>
+
+#include "egress/egress.h"
+#include "reading.h"
+
+struct rte_mbuf *packet_copy(struct lcore *lc, struct rte_mbuf *m, const uint8_t *data,
+                             uint32_t len)
+{
+    struct rte_mbuf *copy = rte_pktmbuf_alloc(lc->mbufs);
+    uint8_t *room = copy ? (uint8_t *)rte_pktmbuf_append(copy, (uint16_t)len) : NULL;
+
+    if (!room) {
+        rte_pktmbuf_free(copy);
+        return NULL;
+    }
+    memcpy(room, data, len);
+    *packet_of(copy) = *packet_of(m);
+    return copy;
+}
+
+/* The unit for one more data frame: m itself for the first, a copy for the others. NULL: no mbuf,
+ * counted. */
+static struct packet *add_unit(struct reading *r, const uint8_t *data, uint32_t len)
+{
+    struct rte_mbuf *m = r->m;
+
+    if (r->units.head) {
+        count(r->lc, JP_split_frames, 1);
+        m = packet_copy(r->lc, r->m, data, len);
+        if (!m) {
+            count(r->lc, JP_no_mbuf, 1);
+            return NULL;
+        }
+        data = rte_pktmbuf_mtod(m, const uint8_t *);
+    }
+    struct packet *p = packet_of(m);
+
+    p->data = (uint16_t)(data - rte_pktmbuf_mtod(m, const uint8_t *));
+    p->data_len = (uint16_t)len;
+    queue_push(&r->units, &p->node);
+    return p;
+}
+
+static void read_stream(struct reading *r, const struct frame *f)
+{
+    struct packet *p = add_unit(r, f->u.stream.data, f->u.stream.len);
+
+    if (!p)
+        return;
+    p->is_datagram = 0;
+    p->stream_id = f->u.stream.id;
+    p->node.seq = f->u.stream.seq;
+    p->node.offset = f->u.stream.offset;
+    p->node.len = f->u.stream.len;
+    p->node.fin = f->u.stream.fin;
+}
+
+static void read_datagram(struct reading *r, const struct frame *f)
+{
+    struct packet *p = add_unit(r, f->u.datagram.data, f->u.datagram.len);
+
+    if (p)
+        p->is_datagram = 1;
+}
+
+static void answer_challenge(struct reading *r, const uint8_t data[8])
+{
+    uint8_t frame[16];
+
+    egress_frames(r->lc, r->s, frame,
+                  (uint32_t)(frame_put_path(frame, FRAME_PATH_RESPONSE, data) - frame));
+}
+
+/* Frames that are no data. False when they break the protocol. */
+static bool read_control(struct reading *r, const struct frame *f)
+{
+    switch (f->type) {
+    case FRAME_PING:
+        r->eliciting = true;
+        return true;
+    case FRAME_ACK:
+        return epoch_tx_acked(&r->s->tx, f->u.ack.largest) == 0;
+    case FRAME_CLOSE:
+        session_doom(r->lc, r->s, JP_RETIRED_PEER, CLOSE_NONE);
+        return true;
+    case FRAME_PATH_CHALLENGE:
+        r->eliciting = true;
+        answer_challenge(r, f->u.path_data);
+        return true;
+    case FRAME_FEC_REPAIR:
+        r->eliciting = true;
+        fec_repair(r, f);
+        return true;
+    default: /* a PATH_RESPONSE, though we never challenge */
+        return true;
+    }
+}
+
+/* p is at the first frame inside. */
+static bool read_source(struct reading *r, const struct frame *f, const uint8_t *p)
+{
+    if (!fec_source(r, f))
+        return true;
+    bool ok = frames_read(r, p, f->u.fec_source.symbol + f->u.fec_source.symbol_len, true);
+
+    fec_recover(r, f->u.fec_source.block);
+    return ok;
+}
+
+bool frames_read(struct reading *r, const uint8_t *p, const uint8_t *end, bool inner)
+{
+    struct frame f;
+    bool ok = true;
+    int more;
+
+    while (ok && (more = frame_next(&p, end, inner, &f)) != 0) {
+        if (more < 0)
+            return false;
+        switch (f.type) {
+        case FRAME_STREAM:
+            r->eliciting = true;
+            read_stream(r, &f);
+            break;
+        case FRAME_DATAGRAM:
+            r->eliciting = true;
+            read_datagram(r, &f);
+            break;
+        case FRAME_FEC_SOURCE:
+            ok = read_source(r, &f, p);
+            p = f.u.fec_source.symbol + f.u.fec_source.symbol_len;
+            break;
+        default:
+            ok = read_control(r, &f);
+        }
+    }
+    return ok;
+}
+
+void reading_end(struct reading *r, bool ok)
+{
+    bool has_data = r->units.head != NULL;
+
+    if (!has_data)
+        drop(r->lc, r->m, ok ? r->fate : JP_bad_frame);
+    if (ok) {
+        queue_splice(&r->lc->frames, &r->units);
+        return;
+    }
+    for (struct reorder_node *n; (n = queue_pop(&r->units));)
+        drop(r->lc, mbuf_of(n), JP_bad_frame);
+    session_doom(r->lc, r->s, JP_RETIRED_VIOLATION, CLOSE_PROTOCOL);
+}

@@ -1,0 +1,239 @@
+/* parse: from Ethernet to the fields of a data packet. Everything received passes here: every
+ * header's length is checked against what is there before a byte of it is read. */
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#include "bytes.h"
+#include "handshake.h"
+#include "ingress.h"
+#include "setup.h"
+#include "wire.h"
+
+/* What becomes of a packet: a fate or drop (enum jp_counter), or one of these. */
+enum {
+    KEEP = JP_COUNTER_COUNT,
+    TAKEN, /* somebody else has it and counts it */
+};
+
+enum { UDP_HDR = 8, IP4_MIN = 20, IP6_HDR = 40, VLAN_TAG = 4, VLAN_ID_MASK = 0x0fff };
+enum { IP4_FRAGMENT_MASK = 0x3fff /* more fragments, or an offset */ };
+enum { IP6_NEXT_FRAGMENT = 44 };
+
+static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+static const uint8_t all_nodes[16] = {0xff, 0x02, [15] = 1};
+static const uint8_t solicited_node[13] = {0xff, 0x02, [11] = 1, [12] = 0xff};
+
+static bool is_our_ip4(const struct port *port, const uint8_t ip[4])
+{
+    for (unsigned i = 0; i < port->addresses; i++)
+        if (memcmp(port->address[i].ip + 12, ip, 4) == 0 &&
+            memcmp(port->address[i].ip, mapped_prefix, 12) == 0)
+            return true;
+    return false;
+}
+
+static bool is_our_ip6(const struct port *port, const uint8_t ip[16])
+{
+    for (unsigned i = 0; i < port->addresses; i++)
+        if (memcmp(port->address[i].ip, ip, 16) == 0)
+            return memcmp(ip, mapped_prefix, 12) != 0;
+    return false;
+}
+
+/* The groups that every IPv6 node listens to (RFC 4291 section 2.8). */
+static bool is_our_group(const struct port *port, const uint8_t ip[16])
+{
+    if (memcmp(ip, all_nodes, 16) == 0)
+        return true;
+    if (memcmp(ip, solicited_node, 13) != 0)
+        return false;
+    for (unsigned i = 0; i < port->addresses; i++)
+        if (memcmp(port->address[i].ip + 13, ip + 13, 3) == 0)
+            return true;
+    return false;
+}
+
+static int parse_hello(struct lcore *lc, struct rte_mbuf *m, uint32_t len)
+{
+    struct jp_path path;
+
+    if (len != HS_CLIENT_HELLO_LEN)
+        return JP_too_short;
+    packet_path(lc->dp, m, &path);
+    if (!rate_limit_pass(lc->punt_limit, path.peer_ip, lc->now))
+        return JP_punt_limited;
+    if (rte_ring_enqueue(lc->punts, m) != 0)
+        return JP_punt_full;
+    count(lc, JP_punted, 1);
+    return TAKEN;
+}
+
+static int parse_payload(struct lcore *lc, struct rte_mbuf *m, const uint8_t *payload, uint32_t len)
+{
+    struct packet *p = packet_of(m);
+    struct wire_info info;
+
+    switch (wire_classify(payload, len, &info)) {
+    case WIRE_DATA:
+        p->spi = info.spi;
+        p->pn = info.pn;
+        p->text_len = info.text_len;
+        return KEEP;
+    case WIRE_HANDSHAKE:
+        return info.hs_type == WIRE_CLIENT_HELLO ? parse_hello(lc, m, len) : JP_hs_type;
+    case WIRE_KEEPALIVE:
+        return JP_keepalive;
+    case WIRE_RESERVED:
+        return JP_spi_reserved;
+    case WIRE_MISMATCH:
+        return JP_pn_mismatch;
+    case WIRE_VERSION_UNKNOWN:
+        return JP_hs_version;
+    case WIRE_SHORT:
+        break;
+    }
+    return JP_too_short;
+}
+
+/* `len` bytes of IP payload. The UDP checksum is not computed here: the AEAD tag proves more than
+ * it would. */
+static int parse_udp(struct lcore *lc, struct rte_mbuf *m, uint32_t len)
+{
+    struct packet *p = packet_of(m);
+    const uint8_t *udp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l2_len + p->l3_len);
+
+    if (len < UDP_HDR || be16_load(udp + 4) < UDP_HDR || be16_load(udp + 4) > len)
+        return JP_udp_malformed;
+    if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD)
+        return JP_udp_checksum;
+    unsigned listener = lc->dp->listener_of[be16_load(udp + 2)];
+
+    if (listener == 0)
+        return JP_port_closed;
+    p->listener = (uint8_t)(listener - 1);
+    p->udp = (uint16_t)(p->l2_len + p->l3_len + UDP_HDR);
+    return parse_payload(lc, m, udp + UDP_HDR, be16_load(udp + 4) - UDP_HDR);
+}
+
+static bool ip4_checksum_bad(const struct rte_mbuf *m, const uint8_t *ip)
+{
+    switch (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) {
+    case RTE_MBUF_F_RX_IP_CKSUM_GOOD:
+        return false;
+    case RTE_MBUF_F_RX_IP_CKSUM_BAD:
+        return true;
+    default:
+        return rte_raw_cksum(ip, (ip[0] & 0xf) * 4u) != 0xffff;
+    }
+}
+
+/* `len` bytes from the IP header to the end of the frame. */
+static int parse_ip4(struct lcore *lc, struct rte_mbuf *m, const uint8_t *ip, uint32_t len)
+{
+    struct packet *p = packet_of(m);
+
+    if (len < IP4_MIN)
+        return JP_ip_malformed;
+    uint32_t header = (ip[0] & 0xf) * 4u, total = be16_load(ip + 2);
+
+    if (ip[0] >> 4 != 4 || header < IP4_MIN || total < header || total > len)
+        return JP_ip_malformed;
+    if (ip4_checksum_bad(m, ip))
+        return JP_ip_checksum;
+    if (!is_our_ip4(&lc->dp->port[p->port], ip + 16))
+        return JP_ip_not_ours;
+    if (be16_load(ip + 6) & IP4_FRAGMENT_MASK)
+        return JP_ip_fragment;
+    p->ip_version = 4;
+    p->l3_len = (uint16_t)header;
+    if (ip[9] == IPPROTO_UDP)
+        return parse_udp(lc, m, total - header);
+    if (ip[9] != IPPROTO_ICMP)
+        return JP_ip_other;
+    answer_icmp4(lc, m);
+    return TAKEN;
+}
+
+static int parse_ip6(struct lcore *lc, struct rte_mbuf *m, const uint8_t *ip, uint32_t len)
+{
+    struct packet *p = packet_of(m);
+    const struct port *port = &lc->dp->port[p->port];
+
+    if (len < IP6_HDR)
+        return JP_ip_malformed;
+    uint32_t payload = be16_load(ip + 4);
+    uint8_t next = ip[6];
+
+    if (ip[0] >> 4 != 6 || payload > len - IP6_HDR)
+        return JP_ip_malformed;
+    if (!is_our_ip6(port, ip + 24) && !(next == IPPROTO_ICMPV6 && is_our_group(port, ip + 24)))
+        return JP_ip_not_ours;
+    p->ip_version = 6;
+    p->l3_len = IP6_HDR; /* no peer of ours has a reason for extension headers */
+    if (next == IPPROTO_UDP)
+        return parse_udp(lc, m, payload);
+    if (next != IPPROTO_ICMPV6)
+        return next == IP6_NEXT_FRAGMENT ? JP_ip_fragment : JP_ip_other;
+    answer_icmp6(lc, m);
+    return TAKEN;
+}
+
+/* The type behind the Ethernet header and the port's VLAN tag, 0 when the frame is not of the
+ * port's VLAN. */
+static uint16_t parse_ethernet(const struct lcore *lc, struct packet *p, const uint8_t *eth,
+                               uint32_t len)
+{
+    uint16_t type, vlan = 0;
+
+    if (len < RTE_ETHER_HDR_LEN)
+        return 0;
+    p->l2_len = RTE_ETHER_HDR_LEN;
+    type = be16_load(eth + RTE_ETHER_HDR_LEN - 2);
+    if (type == RTE_ETHER_TYPE_VLAN) {
+        if (len < RTE_ETHER_HDR_LEN + VLAN_TAG)
+            return 0;
+        p->l2_len += VLAN_TAG;
+        vlan = be16_load(eth + RTE_ETHER_HDR_LEN) & VLAN_ID_MASK; /* 0: priority only */
+        type = be16_load(eth + RTE_ETHER_HDR_LEN + 2);
+    }
+    return vlan == lc->dp->port[p->port].vlan ? type : 0;
+}
+
+static int parse_frame(struct lcore *lc, struct rte_mbuf *m)
+{
+    struct packet *p = packet_of(m);
+
+    if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0)
+        return JP_no_mbuf;
+    const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
+
+    switch (parse_ethernet(lc, p, eth, m->data_len)) {
+    case RTE_ETHER_TYPE_IPV4:
+        return parse_ip4(lc, m, eth + p->l2_len, m->data_len - (uint32_t)p->l2_len);
+    case RTE_ETHER_TYPE_IPV6:
+        return parse_ip6(lc, m, eth + p->l2_len, m->data_len - (uint32_t)p->l2_len);
+    case RTE_ETHER_TYPE_ARP:
+        answer_arp(lc, m);
+        return TAKEN;
+    default:
+        return JP_eth_other;
+    }
+}
+
+uint16_t ingress_parse(struct lcore *lc, struct burst *b)
+{
+    uint16_t kept = 0;
+
+    for (uint16_t i = 0; i < b->n; i++)
+        rte_prefetch0(rte_pktmbuf_mtod(b->m[i], void *));
+    for (uint16_t i = 0; i < b->n; i++) {
+        int fate = parse_frame(lc, b->m[i]);
+
+        if (fate == KEEP)
+            b->m[kept++] = b->m[i];
+        else if (fate != TAKEN)
+            drop(lc, b->m[i], (enum jp_counter)fate);
+    }
+    return b->n = kept;
+}

@@ -1,0 +1,127 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+
+#include "command.h"
+#include "egress/egress.h"
+#include "session.h"
+#include "setup.h"
+
+enum { COMMANDS = 256, EVENTS = 1024, PUNTS = 256 };
+
+/* Sessions a worker has room for: SPIs fall on lcores about evenly, not exactly. */
+static uint32_t share_of_sessions(const struct dataplane *dp)
+{
+    uint32_t even = (dp->config.max_sessions + dp->lcores - 1) / dp->lcores;
+
+    return dp->lcores == 1 ? even : even + even / 8 + 64;
+}
+
+static bool make_pool(struct pool *pool, size_t size, uint32_t n, int socket)
+{
+    void *memory = rte_malloc_socket(NULL, pool_footprint((uint32_t)size, n), 64, socket);
+
+    if (memory)
+        pool_init(pool, memory, (uint32_t)size, n);
+    return memory;
+}
+
+/* A symbol is no longer than a packet. */
+static uint32_t symbol_max(const struct config *config)
+{
+    uint32_t max = 0;
+
+    for (unsigned i = 0; i < config->ports; i++)
+        max = RTE_MAX(max, (uint32_t)config->port[i].mtu);
+    return RTE_ALIGN_CEIL(max, 64u);
+}
+
+static bool make_pools(struct lcore *lc, int socket)
+{
+    const struct config *config = &lc->dp->config;
+    uint32_t fec_sessions = RTE_MIN(config->fec_blocks, share_of_sessions(lc->dp));
+
+    lc->fec.symbol_max = symbol_max(config);
+    return make_pool(&lc->fec.symbols, lc->fec.symbol_max, config->fec_symbols, socket) &&
+           make_pool(&lc->fec.blocks, fec_block_size(), config->fec_blocks, socket) &&
+           make_pool(&lc->fec_decoders, sizeof(struct fec_dec), fec_sessions, socket) &&
+           make_pool(&lc->fec_encoders, sizeof(struct fec_enc), fec_sessions, socket) &&
+           make_pool(&lc->streams, sizeof(struct stream_chunk), config->stream_chunks, socket);
+}
+
+static struct rte_ring *make_ring(const char *what, unsigned index, uint32_t size, int socket,
+                                  unsigned flags)
+{
+    char name[RTE_RING_NAMESIZE];
+
+    snprintf(name, sizeof(name), "%s-%u", what, index);
+    return rte_ring_create(name, size, socket, flags);
+}
+
+static struct rte_mempool *make_mempool(const char *what, unsigned index, unsigned n, size_t size,
+                                        int socket)
+{
+    char name[RTE_MEMPOOL_NAMESIZE];
+
+    snprintf(name, sizeof(name), "%s-%u", what, index);
+    return rte_mempool_create(name, n, (unsigned)size, 0, 0, NULL, NULL, NULL, NULL, socket, 0);
+}
+
+static bool make_rings(struct lcore *lc, int socket)
+{
+    unsigned i = lc->index, pair = RING_F_SP_ENQ | RING_F_SC_DEQ;
+
+    lc->steered = make_ring("steered", i, lc->dp->config.steer_ring, socket, RING_F_SC_DEQ);
+    lc->commands = make_ring("commands", i, COMMANDS, socket, pair);
+    lc->events = make_ring("events", i, EVENTS, socket, pair);
+    lc->punts = make_ring("punts", i, PUNTS, socket, pair);
+    lc->command_pool = make_mempool("commands", i, COMMANDS - 1, sizeof(struct command), socket);
+    lc->event_pool = make_mempool("events", i, EVENTS - 1, sizeof(struct event), socket);
+    return lc->steered && lc->commands && lc->events && lc->punts && lc->command_pool &&
+           lc->event_pool;
+}
+
+static bool make_rest(struct lcore *lc, int socket)
+{
+    const struct config *config = &lc->dp->config;
+
+    lc->aead = aead_new(aead_best());
+    lc->sessions = session_table_new(share_of_sessions(lc->dp));
+    lc->wheel = rte_malloc_socket(NULL, sizeof(*lc->wheel), 64, socket);
+    lc->egress = egress_new(socket);
+    lc->punt_limit = rate_limit_new(config->punt_rate, config->punt_burst, socket);
+    lc->reset_limit = rate_limit_new(config->reset_rate, config->reset_burst, socket);
+    return lc->aead && lc->sessions && lc->wheel && lc->egress && lc->punt_limit && lc->reset_limit;
+}
+
+struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs,
+                        volatile bool *stop)
+{
+    int socket = (int)rte_socket_id();
+    struct lcore *lc = rte_zmalloc_socket("lcore", sizeof(*lc), 128, socket);
+
+    if (lc) {
+        lc->index = index;
+        lc->dp = dp;
+        lc->counter = dp->stats->lcore[index].counter;
+        lc->mbufs = mbufs;
+        lc->stop = stop;
+        lc->reorder = (struct reorder_limits){.max_held = dp->config.reorder_max,
+                                              .timeout_us = dp->config.reorder_timeout_us};
+        lc->held_max = mbufs->size / 2 / dp->lcores;
+        queue_init(&lc->frames);
+        queue_init(&lc->released);
+    }
+    if (!lc || !make_pools(lc, socket) || !make_rings(lc, socket) || !make_rest(lc, socket)) {
+        fprintf(stderr,
+                "no memory for worker %u: fewer max_sessions, fec_symbols or mbufs take less\n",
+                index);
+        return NULL;
+    }
+    wheel_init(lc->wheel, 0);
+    dp->lcore[index] = lc;
+    return lc;
+}

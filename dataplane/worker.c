@@ -1,0 +1,100 @@
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+
+#include "command.h"
+#include "egress/egress.h"
+#include "pipeline.h"
+#include "session.h"
+#include "setup.h"
+
+/* Empty turns before a worker rests. */
+enum { IDLE_TURNS = 1024 };
+enum { SHUTDOWN_US = 2000000 };
+
+/* A burst from the worker's queue of a port, as it came. */
+static void receive(struct lcore *lc, unsigned port)
+{
+    struct burst *b = &lc->rx;
+    uint64_t bytes = 0;
+
+    b->n = rte_eth_rx_burst(lc->dp->port[port].id, (uint16_t)lc->index, b->m, BURST_MAX);
+    for (uint16_t i = 0; i < b->n; i++) {
+        packet_of(b->m[i])->port = (uint8_t)port;
+        bytes += b->m[i]->pkt_len;
+    }
+    count(lc, JP_rx_packets, b->n);
+    count(lc, JP_rx_bytes, bytes);
+}
+
+/* Packets that other lcores handed over. */
+static unsigned take_over(struct lcore *lc)
+{
+    struct burst *b = &lc->rx;
+    unsigned n = rte_ring_dequeue_burst(lc->steered, (void **)b->m, BURST_MAX, NULL);
+
+    if (n == 0)
+        return 0;
+    b->n = (uint16_t)n;
+    count(lc, JP_handed_in, n);
+    pipeline_owned(lc, b);
+    return n;
+}
+
+unsigned worker_turn(struct lcore *lc)
+{
+    unsigned work = 0;
+
+    for (unsigned i = 0; i < lc->dp->ports; i++) {
+        receive(lc, i);
+        work += lc->rx.n;
+        if (lc->rx.n > 0)
+            pipeline_rx(lc, &lc->rx);
+    }
+    work += take_over(lc);
+    work += commands_run(lc);
+    work += timers_run(lc);
+    pipeline_released(lc);
+    sessions_reap(lc);
+    egress_run(lc);
+    count(lc, JP_polls, 1);
+    count(lc, JP_polls_busy, work > 0);
+    return work;
+}
+
+/* Close the sessions and give everything that is still under way its fate. */
+static void finish(struct lcore *lc)
+{
+    sessions_shutdown(lc, SHUTDOWN_US);
+    while (take_over(lc) > 0)
+        ;
+    egress_run(lc);
+}
+
+static void rest(const struct lcore *lc)
+{
+    if (lc->dp->config.idle_sleep_us > 0)
+        rte_delay_us_sleep(lc->dp->config.idle_sleep_us);
+    else
+        rte_pause();
+}
+
+int worker_run(void *arg)
+{
+    struct lcore *lc = arg;
+    uint64_t last = rte_rdtsc();
+    unsigned idle = 0;
+
+    while (!*lc->stop) {
+        uint64_t tsc = rte_rdtsc();
+
+        if (idle == 0) /* the turn before found work */
+            count(lc, JP_cycles_busy, tsc - last);
+        last = tsc;
+        lc->now = (uint64_t)((double)(tsc - lc->dp->tsc_start) / lc->dp->tsc_per_us);
+        idle = worker_turn(lc) > 0 ? 0 : idle + 1;
+        if (idle > IDLE_TURNS)
+            rest(lc);
+    }
+    finish(lc);
+    return 0;
+}
