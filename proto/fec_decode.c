@@ -68,8 +68,6 @@ static void remember(struct fec_dec *d, uint64_t id, uint64_t delivered)
 {
     unsigned i = d->history_next;
 
-    if (id < d->floor)
-        return;
     if (d->history_used < FEC_HISTORY)
         d->history_used++;
     else if (d->history[i].block >= d->floor)

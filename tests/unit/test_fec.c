@@ -66,6 +66,24 @@ static void repairs_match_the_formula(void **state)
     }
 }
 
+/* An encoder goes on to a block of shorter symbols, in the buffers of the one before. */
+static void nothing_leaks_into_the_next_block(void **state)
+{
+    struct fec_enc e;
+
+    (void)state;
+    assert_int_equal(fec_enc_init(&e, 10, 4), 0);
+    for (uint32_t max = SYMBOL_MAX; max > 10; max /= 3) {
+        make_block(&blk, e.block, 10, 10, 4, 2, max);
+        for (unsigned j = 0; j < 10; j++)
+            assert_int_equal(fec_enc_add(&e, &pools, 0, blk.source[j], blk.len[j]), j == 9);
+        assert_int_equal(e.longest, blk.longest);
+        for (unsigned i = 0; i < 4; i++)
+            assert_memory_equal(fec_enc_repair(&e, i), blk.repair[i], blk.longest);
+        fec_enc_close(&e, &pools);
+    }
+}
+
 static void encoder_checks_its_limits(void **state)
 {
     uint8_t symbol[SYMBOL_MAX + 1] = {0};
@@ -519,6 +537,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FEC_TEST(coefficients_are_cauchy),
         FEC_TEST(repairs_match_the_formula),
+        FEC_TEST(nothing_leaks_into_the_next_block),
         FEC_TEST(encoder_checks_its_limits),
         FEC_TEST(symbols_are_not_read_beyond_their_end),
         FEC_TEST(every_erasure_of_small_blocks),
