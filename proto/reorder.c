@@ -11,7 +11,7 @@ static bool before(uint64_t seq, uint32_t offset, uint64_t than_seq, uint32_t th
 /* True when a, at or before b, reaches into b or ends the message in front of it. */
 static bool overlaps(const struct reorder_node *a, const struct reorder_node *b)
 {
-    return a->seq == b->seq && (a->fin || a->offset == b->offset || a->offset + a->len > b->offset);
+    return a->seq == b->seq && (a->fin || a->offset + a->len > b->offset);
 }
 
 static bool is_next(const struct reorder_stream *s, const struct reorder_node *n)
@@ -26,37 +26,28 @@ static void advance(struct reorder_stream *s, const struct reorder_node *n)
     s->next_offset = n->fin ? 0 : n->offset + n->len;
 }
 
-/* Cut the first `count` held nodes, the last of which is `last`, off the queue. */
-static void unlink_head(struct reorder_stream *s, uint32_t *held, struct reorder_node *last,
-                        uint32_t count)
+/* Move everything held that is next, without a gap, to the list ending in *end; returns its new
+ * end. */
+static struct reorder_node **release_run(struct reorder_stream *s, uint32_t *held,
+                                         struct reorder_node **end)
 {
+    struct reorder_node *first = s->head, *last = NULL;
+
+    for (struct reorder_node *n = first; n && is_next(s, n); n = n->next) {
+        advance(s, n);
+        last = n;
+        s->held--;
+        (*held)--;
+    }
+    if (!last)
+        return end;
     s->head = last->next;
     if (s->head)
         s->head->prev = NULL;
     else
         s->tail = NULL;
     last->next = NULL;
-    s->held -= count;
-    *held -= count;
-}
-
-/* Append everything held that is next, without a gap, to the list ending in *end; returns its new
- * end. */
-static struct reorder_node **release_run(struct reorder_stream *s, uint32_t *held,
-                                         struct reorder_node **end)
-{
-    struct reorder_node *last = NULL;
-    uint32_t count = 0;
-
-    for (struct reorder_node *n = s->head; n && is_next(s, n); n = n->next) {
-        advance(s, n);
-        last = n;
-        count++;
-    }
-    if (!last)
-        return end;
-    *end = s->head;
-    unlink_head(s, held, last, count);
+    *end = first;
     return &last->next;
 }
 

@@ -160,9 +160,9 @@ static void ack_refusals(void **state)
     assert_int_equal(VERDICT(2, 5, 0, 1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0),
                      -EBADMSG);
     assert_int_equal(VERDICT(2, 5, 0, 32, 0), -EBADMSG); /* a 33rd range */
-    uint8_t most[4 + 1 + 2 * 32] = {2, 0x40, 200, 0, 31};
+    uint8_t most[6 + 2 * 32] = {2, 0x40, 200, 0, 31};
 
-    assert_int_equal(verdict(most, 5 + 1 + 2 * 31, false), 1);
+    assert_int_equal(verdict(most, 6 + 2 * 31, false), 1);
     most[4] = 32;
     assert_int_equal(verdict(most, sizeof(most), false), -EBADMSG);
 }

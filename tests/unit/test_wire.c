@@ -178,6 +178,10 @@ static void trailer_refusals(void **state)
             free(copy);
         }
     }
+    /* a pad of four, a length that is no multiple of four */
+    assert_int_equal(wire_trailer_strip((const uint8_t *)"xx\1\2\3\4\4\xfd", 8), -EBADMSG);
+    assert_int_equal(wire_trailer_strip((const uint8_t *)"x\0\xfd", 3), -EBADMSG);
+    assert_int_equal(wire_trailer_strip((const uint8_t *)"xxx\1\1\xfd", 6), -EBADMSG);
     /* a pad that reaches in front of the text */
     assert_int_equal(wire_trailer_strip((const uint8_t *)"\2\3\3\xfd", 4), -EBADMSG);
     assert_int_equal(wire_trailer_strip((const uint8_t *)"\1\2\2\xfd", 4), 0);
