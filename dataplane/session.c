@@ -53,8 +53,7 @@ static int begin(struct lcore *lc, struct session *s, const struct jp_ipc_instal
     s->max_streams = in->max_streams;
     s->idle_timeout_ms = RTE_MIN(in->idle_timeout_ms, config->idle_timeout_max_ms);
     s->created = s->last_rx = lc->now;
-    s->path = in->path;
-    s->header_len = path_header(s->header, &in->path);
+    egress_session_path(lc, s, &in->path);
     streams_init(&s->streams, config->max_streams);
     if (epoch_rx_init(&s->rx, lc->aead, in->alg, in->c2s_secret) != 0 ||
         epoch_tx_init(&s->tx, lc->aead, in->alg, in->s2c_secret) != 0)

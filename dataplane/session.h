@@ -21,7 +21,8 @@ struct session {
     uint32_t client_spi;      /* in packets to the client */
     uint8_t listener;         /* index into config.listener, by the port of the handshake */
     bool confirmed;           /* an authentic packet came */
-    uint16_t max_packet;      /* largest UDP payload towards the client */
+    uint16_t max_packet;      /* largest UDP payload the client takes */
+    uint16_t max_frames;      /* bytes of frames in a packet that the client and the path take */
     uint16_t max_streams;     /* ids we may use are below it */
     uint16_t header_len;      /* bytes of `header` */
     uint32_t idle_timeout_ms;

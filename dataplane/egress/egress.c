@@ -30,6 +30,18 @@ int egress_session_start(struct lcore *lc, struct session *s, unsigned k, unsign
     return 0;
 }
 
+void egress_session_path(struct lcore *lc, struct session *s, const struct jp_path *path)
+{
+    const struct port *port = &lc->dp->port[port_index(lc->dp, path->port)];
+    uint32_t payload = port->mtu - (path->ip_version == 4 ? 20u : 40u) - 8;
+
+    if (payload > s->max_packet)
+        payload = s->max_packet;
+    s->path = *path;
+    s->header_len = path_header(s->header, path);
+    s->max_frames = (uint16_t)(((payload - WIRE_DATA_HDR - WIRE_TAG) & ~3u) - WIRE_TRAILER_MIN);
+}
+
 void egress_session_end(struct lcore *lc, struct session *s)
 {
     egress_run(lc);

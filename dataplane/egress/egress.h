@@ -22,6 +22,9 @@ struct egress *egress_new(int socket);
  * s->enc; k = 0: none. 0, -EINVAL, or -ENOBUFS when the pool is dry; s->enc is then NULL and the
  * session may go on unprotected. */
 int egress_session_start(struct lcore *lc, struct session *s, unsigned k, unsigned r);
+/* From now on s, whose max_packet is set, is sent to along path, through a port we have: sets path,
+ * header and max_frames. */
+void egress_session_path(struct lcore *lc, struct session *s, const struct jp_path *path);
 /* A session ends, its keys and path still good: send everything submitted (a CLOSE gets out), then
  * give back its encoder. Nothing here points to s afterwards. Not from within egress_run. */
 void egress_session_end(struct lcore *lc, struct session *s);

@@ -47,7 +47,7 @@ static void protect(struct lcore *lc, struct session *s, struct rte_mbuf *m)
     uint8_t *frames = rte_pktmbuf_mtod(m, uint8_t *);
     size_t header = frame_fec_source_hdr_size(enc->block);
 
-    if (header + LENGTH + m->data_len > egress_frames_max(s))
+    if (header + LENGTH + m->data_len > s->max_frames)
         return;
     frame_put_fec_source_hdr(frames - header, enc->block, enc->count, m->data_len);
     int added = fec_enc_add(enc, &lc->fec, lc->now, frames - LENGTH, LENGTH + m->data_len);
@@ -58,7 +58,8 @@ static void protect(struct lcore *lc, struct session *s, struct rte_mbuf *m)
     if (added == 1)
         egress_fec_flush(lc, s);
     else if (enc->count == 1)
-        session_schedule(lc, s); /* the block is flushed when it does not fill in time */
+        session_wake(lc, s,
+                     lc->now + lc->dp->config.fec_flush_us); /* if it does not fill in time */
 }
 
 void fec_burst(struct lcore *lc, struct egress_burst *b)

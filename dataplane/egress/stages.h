@@ -65,12 +65,6 @@ void tx_burst(struct lcore *lc, struct egress_burst *b);
 void egress_submit(struct lcore *lc, struct session *s, struct rte_mbuf *m, enum item_kind kind,
                    uint16_t port);
 
-/* Bytes of frames, FEC header included, that one packet to s may carry. */
-static inline uint32_t egress_frames_max(const struct session *s)
-{
-    return ((s->max_packet - WIRE_DATA_HDR - WIRE_TAG) & ~3u) - WIRE_TRAILER_MIN;
-}
-
 /* Index of DPDK's port id in dp->port, or dp->ports when it is none of ours. */
 static inline unsigned port_index(const struct dataplane *dp, uint16_t id)
 {

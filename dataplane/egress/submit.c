@@ -37,7 +37,7 @@ static uint32_t fec_room(const struct session *s)
 
 uint32_t egress_data_max(const struct session *s)
 {
-    return egress_frames_max(s) - fec_room(s) - FRAME_STREAM_HDR_MAX;
+    return s->max_frames - fec_room(s) - FRAME_STREAM_HDR_MAX;
 }
 
 /* Cut the first len bytes off m's fragment into a packet of their own and submit that. */
@@ -63,7 +63,7 @@ static bool cut(struct lcore *lc, struct session *s, struct rte_mbuf *m, uint32_
 static void submit_fragment(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 {
     const struct packet *p = packet_of(m);
-    uint32_t max = egress_frames_max(s) - fec_room(s);
+    uint32_t max = s->max_frames - fec_room(s);
 
     for (;;) {
         uint32_t room =
@@ -88,7 +88,7 @@ void egress_data(struct lcore *lc, struct session *s, struct rte_mbuf *m)
         refuse(lc, m, JP_tx_no_mbuf);
     else if (!p->is_datagram && likely(p->stream_id < s->max_streams))
         submit_fragment(lc, s, m);
-    else if (p->is_datagram && 1u + p->data_len <= egress_frames_max(s))
+    else if (p->is_datagram && 1u + p->data_len <= s->max_frames)
         egress_submit(lc, s, m, ITEM_DATA, 0);
     else
         refuse(lc, m, JP_tx_refused);

@@ -18,8 +18,7 @@ static void follow_path(struct lcore *lc, struct session *s, struct rte_mbuf *m)
     if (memcmp(path.peer_ip, s->path.peer_ip, sizeof(path.peer_ip)) != 0 ||
         path.peer_port != s->path.peer_port)
         count(lc, JP_paths_changed, 1);
-    s->path = path;
-    s->header_len = path_header(s->header, &path);
+    egress_session_path(lc, s, &path);
 }
 
 static enum replay_verdict accept_packet(struct lcore *lc, struct session *s, struct rte_mbuf *m)

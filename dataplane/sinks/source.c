@@ -64,7 +64,7 @@ static void source_take(struct lcore *lc, struct session *s, struct rte_mbuf *m)
     if (s->source_next != 0)
         return;
     s->source_next = lc->now + 1;
-    session_schedule(lc, s);
+    session_wake(lc, s, s->source_next);
 }
 
 static uint64_t source_tick(struct lcore *lc, struct session *s)
