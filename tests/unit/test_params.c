@@ -105,11 +105,26 @@ static void test_params_matrix(void **state)
     }
 }
 
+/* More ids than fit the field, all different. */
+static void test_params_too_long(void **state)
+{
+    uint8_t in[HS_PARAMS_MAX + 2] = {0};
+    struct hs_params out;
+
+    (void)state;
+    for (uint8_t i = 0; i < sizeof(in) / 2; i++)
+        in[2 * i] = (uint8_t)(6 + i);
+    assert_true(params_decode(&out, in, HS_PARAMS_MAX));
+    assert_false(params_decode(&out, in, HS_PARAMS_MAX + 1));
+    assert_false(params_decode(&out, in, HS_PARAMS_MAX + 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_params_round_trip),
         cmocka_unit_test(test_params_matrix),
+        cmocka_unit_test(test_params_too_long),
     };
 
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
