@@ -1,0 +1,35 @@
+/* The configuration of jetplaned: one YAML file (docs/jetplaned.yaml is the reference), read once
+ * at start. */
+#ifndef CONTROL_CONFIG_H
+#define CONTROL_CONFIG_H
+
+#include <stdint.h>
+
+#include "limit.h"
+#include "log.h"
+
+enum cookie_policy { COOKIE_AUTO, COOKIE_ALWAYS, COOKIE_NEVER };
+
+enum { CONFIG_PATH_MAX = 256, CONFIG_SOCKET_MAX = 108 };
+
+struct config {
+    char data_plane_socket[CONFIG_SOCKET_MAX];
+    char control_socket[CONFIG_SOCKET_MAX];
+    char control_group[64]; /* who may use the control socket; "": this process's group */
+    char identity_file[CONFIG_PATH_MAX];
+    enum log_level log_level;
+    enum cookie_policy cookie;
+    uint8_t suites[2];         /* enum aead_alg, preferred first; 0 ends the list */
+    uint32_t idle_timeout_ms;  /* announced to clients */
+    uint16_t max_streams;      /* announced, unless the data plane allows fewer */
+    struct rate handshakes;    /* answered, over all sources; half of it without cookies */
+    struct rate prefix;        /* answered, per source prefix */
+    struct rate resets;        /* sent, over all sources */
+    struct rate prefix_resets; /* sent, per source prefix */
+};
+
+/* Fill *config with the defaults, then from the file if path is not NULL. 0, or -EINVAL / -errno
+ * after logging what is wrong and where. */
+int config_load(const char *path, struct config *config);
+
+#endif

@@ -1,0 +1,179 @@
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "commands.h"
+#include "log.h"
+
+enum { TICK_NS = 100000000 };
+
+/* ---- the data plane ---- */
+
+static int on_up(void *arg)
+{
+    struct daemon *d = arg;
+    int rc = sessions_init(&d->sessions, &d->dp.hello);
+
+    if (rc < 0)
+        return rc;
+    handshakes_up(&d->handshakes);
+    resync_start(&d->resync);
+    return 0;
+}
+
+static void on_down(void *arg)
+{
+    struct daemon *d = arg;
+
+    queries_down(&d->queries); /* ends resynchronising too */
+    handshakes_down(&d->handshakes);
+    sessions_free(&d->sessions);
+}
+
+static void on_message(void *arg, const struct jp_ipc_header *msg)
+{
+    struct daemon *d = arg;
+
+    switch (msg->type) {
+    case JP_IPC_PUNT:
+        handshakes_punt(&d->handshakes, (const struct jp_ipc_packet *)msg);
+        break;
+    case JP_IPC_UNKNOWN_SPI:
+        handshakes_unknown_spi(&d->handshakes, (const struct jp_ipc_unknown *)msg);
+        break;
+    case JP_IPC_INSTALLED:
+        handshakes_installed(&d->handshakes, (const struct jp_ipc_installed *)msg);
+        break;
+    case JP_IPC_RETIRED:
+        sessions_remove(&d->sessions, ((const struct jp_ipc_retired *)msg)->server_spi);
+        break;
+    case JP_IPC_SESSION:
+        queries_session(&d->queries, (const struct jp_ipc_session *)msg);
+        break;
+    case JP_IPC_LIST_END:
+        queries_list_end(&d->queries, (const struct jp_ipc_list_end *)msg);
+        break;
+    }
+}
+
+/* ---- time and signals ---- */
+
+static void on_tick(void *arg, uint32_t events)
+{
+    struct daemon *d = arg;
+    uint64_t now = clock_us(), expirations;
+
+    (void)events;
+    if (read(d->ticks.fd, &expirations, sizeof(expirations)) < 0)
+        return;
+    dp_tick(&d->dp, now);
+    queries_tick(&d->queries, now);
+    handshakes_tick(&d->handshakes, now);
+    resync_tick(&d->resync, now);
+    api_tick(&d->api, now);
+}
+
+static void on_signal(void *arg, uint32_t events)
+{
+    struct daemon *d = arg;
+    struct signalfd_siginfo info;
+
+    (void)events;
+    if (read(d->signals.fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    log_info("stopping: %s", strsignal((int)info.ssi_signo));
+    loop_stop(&d->loop);
+}
+
+static int watch_ticks(struct daemon *d)
+{
+    struct itimerspec every = {.it_interval.tv_nsec = TICK_NS, .it_value.tv_nsec = 1};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+    d->ticks = (struct loop_watch){.fd = fd, .ready = on_tick, .arg = d};
+    if (fd < 0 || timerfd_settime(fd, 0, &every, NULL) < 0)
+        return -errno;
+    return loop_add(&d->loop, &d->ticks, EPOLLIN);
+}
+
+static int watch_signals(struct daemon *d)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    d->signals = (struct loop_watch){
+        .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .ready = on_signal, .arg = d};
+    if (d->signals.fd < 0)
+        return -errno;
+    return loop_add(&d->loop, &d->signals, EPOLLIN);
+}
+
+/* ---- the whole ---- */
+
+static int watch(struct daemon *d)
+{
+    int rc = watch_signals(d);
+
+    if (rc == 0)
+        rc = watch_ticks(d);
+    if (rc < 0)
+        log_error("cannot start: %s", strerror(-rc));
+    return rc;
+}
+
+static int serve(struct daemon *d)
+{
+    static struct api_user api_user = {.request = commands_request, .gone = commands_gone};
+    const struct config *config = d->config;
+    int rc;
+
+    api_user.arg = d;
+    rc = api_open(&d->api, &d->loop, config->control_socket, config->control_group, &api_user);
+    if (rc == 0)
+        rc = watch(d);
+    if (rc == 0) {
+        log_info("jetplaned " JP_VERSION ": control socket %s, data plane %s",
+                 config->control_socket, config->data_plane_socket);
+        rc = loop_run(&d->loop);
+        dp_flush(&d->dp);
+    }
+    api_close(&d->api);
+    return rc;
+}
+
+int daemon_run(const struct config *config)
+{
+    static struct daemon d;
+    int rc;
+
+    d.config = config;
+    d.started = clock_us();
+    d.dp_user = (struct dp_user){.up = on_up, .down = on_down, .message = on_message, .arg = &d};
+    rc = loop_open(&d.loop);
+    if (rc < 0) {
+        log_error("cannot start: %s", strerror(-rc));
+        return rc;
+    }
+    rc = dp_init(&d.dp, &d.loop, config->data_plane_socket, &d.dp_user);
+    queries_init(&d.queries, &d.dp);
+    resync_init(&d.resync, &d.dp, &d.queries, &d.sessions);
+    if (rc == 0)
+        rc = handshakes_init(&d.handshakes, config, &d.dp, &d.sessions);
+    if (rc == 0)
+        rc = serve(&d);
+    dp_free(&d.dp);
+    handshakes_free(&d.handshakes);
+    sessions_free(&d.sessions);
+    loop_close(&d.loop);
+    return rc;
+}

@@ -1,0 +1,70 @@
+/* Handshakes: every ClientHello the data plane hands over ends here, in a session, a demand for a
+ * cookie, or a counter. Keeps no session key: they go to the data plane and are wiped. */
+#ifndef CONTROL_HANDSHAKES_H
+#define CONTROL_HANDSHAKES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aead.h"
+#include "config.h"
+#include "dp.h"
+#include "handshake.h"
+#include "jetplane/ctl.h"
+#include "recent.h"
+#include "sessions.h"
+
+enum { INSTALLS_MAX = 256 };
+
+#define HANDSHAKE_INDEX(name, text) HANDSHAKE_##name,
+enum handshake_counter { JP_HANDSHAKES(HANDSHAKE_INDEX) HANDSHAKE_COUNTERS };
+#undef HANDSHAKE_INDEX
+
+/* A session on its way into the data plane. */
+struct install {
+    uint32_t spi;      /* 0: free */
+    unsigned tries;    /* SPIs found taken */
+    uint64_t deadline; /* us */
+    struct jp_path path;
+    uint8_t hello[HS_CLIENT_HELLO_LEN];
+};
+
+/* Keys, in locked memory of their own. */
+struct handshake_keys {
+    struct hs_server server;
+    struct hs_server
+        previous; /* only its cookie key: still good for cookies given before the last rotation */
+};
+
+struct handshakes {
+    const struct config *config;
+    struct dp *dp;
+    struct sessions *sessions;
+    struct handshake_keys *keys;
+    struct aead *aead;
+    struct recent *recent;
+
+    struct limit *proven_by_prefix, *unproven_by_prefix, *resets_by_prefix;
+    struct bucket all, unproven, resets;
+    uint64_t rotate_at; /* us: next change of the cookie key */
+
+    struct install *install;
+    unsigned installs;
+
+    uint64_t counter[HANDSHAKE_COUNTERS];
+    uint64_t answers, answers_ns, answer_max_ns; /* time spent on the cryptography of answers */
+};
+
+/* Loads (or makes) the identity. 0 or -errno, said in the log. The pointers must outlive h. */
+int handshakes_init(struct handshakes *h, const struct config *config, struct dp *dp,
+                    struct sessions *sessions);
+void handshakes_free(struct handshakes *h);
+
+void handshakes_up(struct handshakes *h); /* the data plane is there: announce what it can */
+void handshakes_down(struct handshakes *h);
+void handshakes_punt(struct handshakes *h, const struct jp_ipc_packet *packet);
+void handshakes_unknown_spi(struct handshakes *h, const struct jp_ipc_unknown *unknown);
+void handshakes_installed(struct handshakes *h, const struct jp_ipc_installed *installed);
+void handshakes_tick(struct handshakes *h, uint64_t now);
+
+#endif
