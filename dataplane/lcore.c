@@ -13,11 +13,17 @@
 enum { COMMANDS = 256, EVENTS = 1024, PUNTS = 256 };
 
 /* Sessions a worker has room for: SPIs fall on lcores about evenly, not exactly. */
-static uint32_t share_of_sessions(const struct dataplane *dp)
+static uint32_t share_of_sessions(const struct config *config)
 {
-    uint32_t even = (dp->config.max_sessions + dp->lcores - 1) / dp->lcores;
+    uint32_t even = (config->max_sessions + config->lcores - 1) / config->lcores;
 
-    return dp->lcores == 1 ? even : even + even / 8 + 64;
+    return config->lcores == 1 ? even : even + even / 8 + 64;
+}
+
+/* Sessions with FEC: each needs at least one block. */
+static uint32_t fec_sessions(const struct config *config)
+{
+    return RTE_MIN(config->fec_blocks, share_of_sessions(config));
 }
 
 static bool make_pool(struct pool *pool, size_t size, uint32_t n, int socket)
@@ -42,14 +48,26 @@ static uint32_t symbol_max(const struct config *config)
 static bool make_pools(struct lcore *lc, int socket)
 {
     const struct config *config = &lc->dp->config;
-    uint32_t fec_sessions = RTE_MIN(config->fec_blocks, share_of_sessions(lc->dp));
+    uint32_t n = fec_sessions(config);
 
     lc->fec.symbol_max = symbol_max(config);
     return make_pool(&lc->fec.symbols, lc->fec.symbol_max, config->fec_symbols, socket) &&
            make_pool(&lc->fec.blocks, fec_block_size(), config->fec_blocks, socket) &&
-           make_pool(&lc->fec_decoders, sizeof(struct fec_dec), fec_sessions, socket) &&
-           make_pool(&lc->fec_encoders, sizeof(struct fec_enc), fec_sessions, socket) &&
+           make_pool(&lc->fec_decoders, sizeof(struct fec_dec), n, socket) &&
+           make_pool(&lc->fec_encoders, sizeof(struct fec_enc), n, socket) &&
            make_pool(&lc->streams, sizeof(struct stream_chunk), config->stream_chunks, socket);
+}
+
+size_t lcore_footprint(const struct config *config)
+{
+    size_t rest = 2 << 20; /* rings, commands, events, wheel, rate limits, transmit queue */
+
+    return rest + rte_ring_get_memsize(config->steer_ring) +
+           pool_footprint(symbol_max(config), config->fec_symbols) +
+           pool_footprint((uint32_t)fec_block_size(), config->fec_blocks) +
+           pool_footprint(sizeof(struct fec_dec), fec_sessions(config)) +
+           pool_footprint(sizeof(struct fec_enc), fec_sessions(config)) +
+           pool_footprint(sizeof(struct stream_chunk), config->stream_chunks);
 }
 
 static struct rte_ring *make_ring(const char *what, unsigned index, uint32_t size, int socket,
@@ -89,7 +107,7 @@ static bool make_rest(struct lcore *lc, int socket)
     const struct config *config = &lc->dp->config;
 
     lc->aead = aead_new(aead_best());
-    lc->sessions = session_table_new(share_of_sessions(lc->dp));
+    lc->sessions = session_table_new(share_of_sessions(config));
     lc->wheel = rte_malloc_socket(NULL, sizeof(*lc->wheel), 64, socket);
     lc->egress = egress_new(socket);
     lc->punt_limit = rate_limit_new(config->punt_rate, config->punt_burst, socket);
@@ -111,7 +129,7 @@ struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool
         lc->stop = stop;
         lc->reorder = (struct reorder_limits){.max_held = dp->config.reorder_max,
                                               .timeout_us = dp->config.reorder_timeout_us};
-        lc->held_max = mbufs->size / 2 / dp->lcores;
+        lc->held_max = mbufs->size / 2 / dp->config.lcores;
         queue_init(&lc->frames);
         queue_init(&lc->released);
     }

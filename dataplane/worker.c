@@ -45,6 +45,8 @@ unsigned worker_turn(struct lcore *lc)
     unsigned work = 0;
 
     for (unsigned i = 0; i < lc->dp->ports; i++) {
+        if (lc->index >= lc->dp->port[i].rx_queues)
+            continue;
         receive(lc, i);
         work += lc->rx.n;
         if (lc->rx.n > 0)

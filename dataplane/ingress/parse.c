@@ -4,6 +4,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "answers.h"
 #include "bytes.h"
 #include "handshake.h"
 #include "ingress.h"
@@ -20,26 +21,8 @@ enum { UDP_HDR = 8, IP4_MIN = 20, IP6_HDR = 40, VLAN_TAG = 4, VLAN_ID_MASK = 0x0
 enum { IP4_FRAGMENT_MASK = 0x3fff /* more fragments, or an offset */ };
 enum { IP6_NEXT_FRAGMENT = 44 };
 
-static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 static const uint8_t all_nodes[16] = {0xff, 0x02, [15] = 1};
 static const uint8_t solicited_node[13] = {0xff, 0x02, [11] = 1, [12] = 0xff};
-
-static bool is_our_ip4(const struct port *port, const uint8_t ip[4])
-{
-    for (unsigned i = 0; i < port->addresses; i++)
-        if (memcmp(port->address[i].ip + 12, ip, 4) == 0 &&
-            memcmp(port->address[i].ip, mapped_prefix, 12) == 0)
-            return true;
-    return false;
-}
-
-static bool is_our_ip6(const struct port *port, const uint8_t ip[16])
-{
-    for (unsigned i = 0; i < port->addresses; i++)
-        if (memcmp(port->address[i].ip, ip, 16) == 0)
-            return memcmp(ip, mapped_prefix, 12) != 0;
-    return false;
-}
 
 /* The groups that every IPv6 node listens to (RFC 4291 section 2.8). */
 static bool is_our_group(const struct port *port, const uint8_t ip[16])
@@ -63,7 +46,7 @@ static int parse_hello(struct lcore *lc, struct rte_mbuf *m, uint32_t len)
     packet_path(lc->dp, m, &path);
     if (!rate_limit_pass(lc->punt_limit, path.peer_ip, lc->now))
         return JP_punt_limited;
-    if (rte_ring_enqueue(lc->punts, m) != 0)
+    if (!lc->dp->control_up || rte_ring_enqueue(lc->punts, m) != 0)
         return JP_punt_full;
     count(lc, JP_punted, 1);
     return TAKEN;
@@ -141,7 +124,7 @@ static int parse_ip4(struct lcore *lc, struct rte_mbuf *m, const uint8_t *ip, ui
         return JP_ip_malformed;
     if (ip4_checksum_bad(m, ip))
         return JP_ip_checksum;
-    if (!is_our_ip4(&lc->dp->port[p->port], ip + 16))
+    if (!address4_is_ours(&lc->dp->port[p->port], ip + 16))
         return JP_ip_not_ours;
     if (be16_load(ip + 6) & IP4_FRAGMENT_MASK)
         return JP_ip_fragment;
@@ -167,7 +150,8 @@ static int parse_ip6(struct lcore *lc, struct rte_mbuf *m, const uint8_t *ip, ui
 
     if (ip[0] >> 4 != 6 || payload > len - IP6_HDR)
         return JP_ip_malformed;
-    if (!is_our_ip6(port, ip + 24) && !(next == IPPROTO_ICMPV6 && is_our_group(port, ip + 24)))
+    if (!address6_is_ours(port, ip + 24) &&
+        !(next == IPPROTO_ICMPV6 && is_our_group(port, ip + 24)))
         return JP_ip_not_ours;
     p->ip_version = 6;
     p->l3_len = IP6_HDR; /* no peer of ours has a reason for extension headers */
