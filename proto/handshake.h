@@ -1,5 +1,6 @@
 /* The handshake: one round trip, X25519 + ML-KEM-768, server authenticated by Ed25519. Sans I/O: bytes in,
- * bytes out, time and randomness are arguments. docs/protocol.md has every byte.
+ * bytes out, time and randomness are arguments. docs/protocol.md has every byte. The process has called
+ * sodium_init() before.
  *
  *   ClientHello -> ServerHello, or ClientHello -> Retry -> ClientHello + cookie -> ServerHello
  *
