@@ -107,7 +107,7 @@ static void run_query(struct lcore *lc, const struct jp_ipc_query *in)
 
     if (s)
         say_session(lc, s, in->request);
-    say_list_end(lc, in->request, 0);
+    say_list_end(lc, in->request, LIST_END_ALL);
 }
 
 static void run(struct lcore *lc, struct command *c)

@@ -32,6 +32,8 @@ struct event {
     } u;
 };
 
+#define LIST_END_ALL UINT64_MAX /* cursor of a QUERY's end: no other worker need be asked */
+
 /* Worker side (command.c): take and carry out a few commands. Returns how many. */
 unsigned commands_run(struct lcore *lc);
 

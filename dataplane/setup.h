@@ -18,12 +18,13 @@ void ports_stop(struct dataplane *dp);
 void ports_sample(struct dataplane *dp); /* refresh the shared port statistics */
 
 /* steering.c: pick the best tier each port takes (validating the rules before creating them), set RETA and hash key,
- * and fill dp->tier, reta and toeplitz_key. */
-int steering_setup(struct dataplane *dp);
+ * and fill dp->tier, reta and toeplitz_key. Cannot fail: software always works. */
+void steering_setup(struct dataplane *dp);
 
 /* stats.c: the shared memory file; dp->stats and its descriptor. */
 int stats_create(struct dataplane *dp);
 int stats_fd(void);
+void stats_heartbeat(struct dataplane *dp); /* the main lcore is alive */
 
 /* limit.c: packets per source prefix (IPv4 /24, IPv6 /56), token buckets in a fixed-size table that an attacker
  * cannot grow. One table per lcore and purpose. */
@@ -35,6 +36,8 @@ bool rate_limit_pass(struct rate_limit *limit, const uint8_t ip[16], uint64_t no
 int control_open(struct dataplane *dp);
 /* Returns false when the data plane was asked to stop. */
 bool control_turn(struct dataplane *dp);
+/* Sleep until something may be to do: at most a millisecond. */
+void control_wait(void);
 void control_close(struct dataplane *dp);
 
 /* worker.c: one lcore's loop, until *lc->stop. */

@@ -1,0 +1,286 @@
+/* From the text of the configuration file to struct config: defaults, ranges, and what must fit
+ * together. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_raw.h"
+
+struct check {
+    const char *path;
+    unsigned complaints;
+};
+
+__attribute__((format(printf, 3, 4))) static void complain(struct check *c, const char *key,
+                                                           const char *format, ...)
+{
+    unsigned line = config_line(c->path, key);
+    va_list args;
+
+    if (line)
+        fprintf(stderr, "%s:%u: %s: ", c->path, line, key);
+    else
+        fprintf(stderr, "%s: %s: ", c->path, key);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    c->complaints++;
+}
+
+/* "ports[1]" + "mtu" -> "ports[1].mtu"; an empty prefix is the top level. */
+struct key {
+    char text[96];
+};
+
+static struct key key_in(const char *prefix, const char *name)
+{
+    struct key k;
+
+    snprintf(k.text, sizeof(k.text), "%.40s%s%.40s", prefix, *prefix ? "." : "", name);
+    return k;
+}
+
+static struct key key_at(const char *list, unsigned i)
+{
+    struct key k;
+
+    snprintf(k.text, sizeof(k.text), "%.80s[%u]", list, i);
+    return k;
+}
+
+static uint32_t number(struct check *c, const char *prefix, const char *name, const char *text,
+                       uint32_t fallback, uint32_t least, uint32_t most)
+{
+    struct key key = key_in(prefix, name);
+    char *end;
+    long long value;
+
+    if (!text)
+        return fallback;
+    errno = 0;
+    value = strtoll(text, &end, 10);
+    if (end == text || *end || errno) {
+        complain(c, key.text, "'%s' is not a number", text);
+        return fallback;
+    }
+    if (value < least || value > most) {
+        complain(c, key.text, "%lld is not between %u and %u", value, least, most);
+        return fallback;
+    }
+    return (uint32_t)value;
+}
+
+static bool boolean(struct check *c, const char *name, const char *text, bool fallback)
+{
+    if (!text)
+        return fallback;
+    if (!strcmp(text, "true") || !strcmp(text, "yes"))
+        return true;
+    if (strcmp(text, "false") && strcmp(text, "no"))
+        complain(c, name, "'%s' is neither true nor false", text);
+    return false;
+}
+
+static void string(struct check *c, const char *key, const char *text, const char *fallback,
+                   char *out, size_t size)
+{
+    if (!text)
+        text = fallback;
+    if (!text)
+        complain(c, key, "is missing");
+    else if (!*text)
+        complain(c, key, "is empty");
+    else if (strlen(text) >= size)
+        complain(c, key, "is longer than %zu bytes", size - 1);
+    else
+        snprintf(out, size, "%s", text);
+}
+
+/* "198.18.0.1/24" or "fd00::1/64"; false when it is no address a host can have. */
+static bool address_parse(const char *text, struct config_address *out)
+{
+    static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
+    const char *slash = strchr(text, '/');
+    char ip[INET6_ADDRSTRLEN];
+    char *end;
+    unsigned long prefix;
+
+    if (!slash || (size_t)(slash - text) >= sizeof(ip) || !isdigit((unsigned char)slash[1]))
+        return false;
+    memcpy(ip, text, (size_t)(slash - text));
+    ip[slash - text] = 0;
+    prefix = strtoul(slash + 1, &end, 10);
+    if (*end)
+        return false;
+    if (inet_pton(AF_INET, ip, out->ip + 12) == 1) {
+        memcpy(out->ip, v4_mapped, sizeof(v4_mapped));
+        out->prefix_len = (uint8_t)(96 + prefix);
+        /* not 0.0.0.0/8, loopback, multicast or above */
+        return prefix <= 32 && out->ip[12] && out->ip[12] != 127 && out->ip[12] < 224;
+    }
+    if (inet_pton(AF_INET6, ip, out->ip) != 1 || prefix > 128)
+        return false;
+    out->prefix_len = (uint8_t)prefix;
+    return out->ip[0] != 0xff && !IN6_IS_ADDR_UNSPECIFIED((const struct in6_addr *)out->ip) &&
+           !IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)out->ip) &&
+           !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)out->ip);
+}
+
+static void check_addresses(struct check *c, const char *port_key, const struct raw_port *raw,
+                            struct config_port *port)
+{
+    struct key list = key_in(port_key, "addresses");
+
+    if (!raw->addresses_count)
+        complain(c, list.text, "is missing: a port needs an address");
+    if (raw->addresses_count > CONFIG_ADDRESSES_MAX) {
+        complain(c, list.text, "has more than %d entries", CONFIG_ADDRESSES_MAX);
+        return;
+    }
+    for (unsigned i = 0; i < raw->addresses_count; i++) {
+        struct config_address *address = &port->address[port->addresses++];
+        struct key key = key_at(list.text, i);
+
+        if (!address_parse(raw->addresses[i], address))
+            complain(c, key.text, "'%s' is not a host address with its prefix length (a.b.c.d/n)",
+                     raw->addresses[i]);
+        for (unsigned j = 0; j < i; j++)
+            if (!memcmp(port->address[j].ip, address->ip, sizeof(address->ip)))
+                complain(c, key.text, "'%s' is here twice", raw->addresses[i]);
+    }
+}
+
+static void check_ports(struct check *c, const struct raw_config *raw, struct config *config)
+{
+    if (!raw->ports_count)
+        complain(c, "ports", "is missing: at least one port is needed");
+    if (raw->ports_count > JP_PORTS_MAX) {
+        complain(c, "ports", "has more than %d entries", JP_PORTS_MAX);
+        return;
+    }
+    for (unsigned i = 0; i < raw->ports_count; i++) {
+        struct config_port *port = &config->port[config->ports++];
+        struct key key = key_at("ports", i), device = key_in(key.text, "device");
+
+        string(c, device.text, raw->ports[i].device, NULL, port->device, sizeof(port->device));
+        for (unsigned j = 0; j < i; j++)
+            if (strcspn(port->device, ",") == strcspn(config->port[j].device, ",") &&
+                !strncmp(port->device, config->port[j].device, strcspn(port->device, ",")))
+                complain(c, device.text, "is the device of ports[%u] already", j);
+        check_addresses(c, key.text, &raw->ports[i], port);
+#define NUMBER(field, ...)                                                                         \
+    port->field = (uint16_t)number(c, key.text, #field, raw->ports[i].field, __VA_ARGS__);
+        CONFIG_PORT_NUMBERS(NUMBER)
+#undef NUMBER
+    }
+}
+
+static uint8_t sink_parse(struct check *c, const char *key, const char *text)
+{
+    static const char *const names[] = {
+        [JP_SINK_ECHO] = "echo",
+        [JP_SINK_DISCARD] = "discard",
+        [JP_SINK_SOURCE] = "source",
+    };
+
+    for (uint8_t i = JP_SINK_ECHO; text && i <= JP_SINK_SOURCE; i++)
+        if (!strcmp(text, names[i]))
+            return i;
+    if (text)
+        complain(c, key, "'%s' is none of echo, discard and source", text);
+    else
+        complain(c, key, "is missing: echo, discard or source");
+    return 0;
+}
+
+static void check_listeners(struct check *c, const struct raw_config *raw, struct config *config)
+{
+    if (!raw->listeners_count) {
+        config->listener[0] = (struct config_listener){.udp_port = 4500, .sink = JP_SINK_ECHO};
+        config->listener[1] = (struct config_listener){.udp_port = 4501, .sink = JP_SINK_DISCARD};
+        config->listeners = 2;
+    }
+    if (raw->listeners_count > JP_LISTENERS_MAX) {
+        complain(c, "listeners", "has more than %d entries", JP_LISTENERS_MAX);
+        return;
+    }
+    for (unsigned i = 0; i < raw->listeners_count; i++) {
+        struct config_listener *listener = &config->listener[config->listeners++];
+        const struct raw_listener *in = &raw->listeners[i];
+        struct key key = key_at("listeners", i), sink = key_in(key.text, "sink");
+        struct key udp_port = key_in(key.text, "udp_port");
+
+        listener->sink = sink_parse(c, sink.text, in->sink);
+#define NUMBER(field, ...)                                                                         \
+    listener->field = (uint16_t)number(c, key.text, #field, in->field, __VA_ARGS__);
+        CONFIG_LISTENER_NUMBERS(NUMBER)
+#undef NUMBER
+        if (!in->udp_port)
+            complain(c, udp_port.text, "is missing");
+        for (unsigned j = 0; j < i; j++)
+            if (listener->udp_port && config->listener[j].udp_port == listener->udp_port)
+                complain(c, udp_port.text, "%u is listeners[%u]'s already", listener->udp_port, j);
+    }
+}
+
+static void check_cpus(struct check *c, const struct raw_config *raw, struct config *config)
+{
+    if (raw->cpus_count && raw->cpus_count != config->lcores + 1u) {
+        complain(c, "cpus",
+                 "has %u entries: give one for the main lcore and one for each of %u workers",
+                 raw->cpus_count, config->lcores);
+        return;
+    }
+    for (unsigned i = 0; i < raw->cpus_count; i++)
+        config->cpu[i] = number(c, "", key_at("cpus", i).text, raw->cpus[i], 0, 0, 1023);
+    config->cpus = (uint8_t)raw->cpus_count;
+}
+
+static void check_name(struct check *c, const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_') {
+            complain(c, "name", "'%s' may have letters, digits, - and _ only", name);
+            return;
+        }
+}
+
+/* What no single key can tell. */
+static void check_together(struct check *c, struct config *config)
+{
+    if (config->steer_ring & (config->steer_ring - 1))
+        complain(c, "steer_ring", "%u is not a power of two", config->steer_ring);
+    if (!config->fec_k != !config->fec_r)
+        complain(c, "fec_k", "%u with fec_r %u: give both or none", config->fec_k, config->fec_r);
+    if (config->max_sessions < config->lcores)
+        complain(c, "max_sessions", "%u is less than one for each worker", config->max_sessions);
+}
+
+int config_check(const char *path, const struct raw_config *raw, struct config *config)
+{
+    struct check c = {.path = path};
+
+    *config = (struct config){0};
+    string(&c, "name", raw->name, "jetplane", config->name, sizeof(config->name));
+    check_name(&c, config->name);
+    string(&c, "control_socket", raw->control_socket, "/run/jetplane/dp.sock",
+           config->control_socket, sizeof(config->control_socket));
+    config->hugepages = boolean(&c, "hugepages", raw->hugepages, true);
+#define NUMBER(field, ...)                                                                         \
+    config->field = (typeof(config->field))number(&c, "", #field, raw->field, __VA_ARGS__);
+    CONFIG_NUMBERS(NUMBER)
+#undef NUMBER
+    check_ports(&c, raw, config);
+    check_listeners(&c, raw, config);
+    check_cpus(&c, raw, config);
+    check_together(&c, config);
+    if (!config->stream_chunks) /* a quarter of slack: no lcore gets exactly its share of the
+                                   sessions */
+        config->stream_chunks = config->max_sessions / config->lcores * 5 / 4 + 64;
+    return c.complaints ? -EINVAL : 0;
+}

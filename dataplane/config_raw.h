@@ -1,0 +1,77 @@
+/* The configuration file as text, before it is checked: one string a key, NULL where the file leaves it out.
+ * The lists below are the only place that knows a number's key, default and range. */
+#ifndef DATAPLANE_CONFIG_RAW_H
+#define DATAPLANE_CONFIG_RAW_H
+
+#include "config.h"
+
+/* X(key and field of struct config, default, least, most) */
+#define CONFIG_NUMBERS(X)                                                                          \
+    X(lcores, 1, 1, JP_LCORES_MAX)                                                                 \
+    X(idle_sleep_us, 0, 0, 1000000)                                                                \
+    X(memory_mb, 0, 0, 16777216)                                                                   \
+    X(max_sessions, 65536, 1, 16777216)                                                            \
+    X(mbufs, 0, 0, 16777216)                                                                       \
+    X(steer_ring, 4096, 64, 1048576)                                                               \
+    X(fec_blocks, 4096, 8, 16777216)                                                               \
+    X(fec_symbols, 16384, 64, 16777216)                                                            \
+    X(stream_chunks, 0, 0, 16777216)                                                               \
+    X(reorder_max, 256, 1, 65536)                                                                  \
+    X(reorder_timeout_us, 50000, 1000, 10000000)                                                   \
+    X(fec_flush_us, 5000, 1000, 1000000)                                                           \
+    X(fec_expire_us, 100000, 1000, 10000000)                                                       \
+    X(confirm_timeout_ms, 10000, 100, 600000)                                                      \
+    X(idle_timeout_max_ms, 3600000, 1000, 86400000)                                                \
+    X(max_streams, 100, 1, 65535)                                                                  \
+    X(fec_k, 0, 0, 64)                                                                             \
+    X(fec_r, 0, 0, 16)                                                                             \
+    X(punt_rate, 2000, 0, 10000000)                                                                \
+    X(punt_burst, 4000, 1, 10000000)                                                               \
+    X(reset_rate, 100, 0, 10000000)                                                                \
+    X(reset_burst, 200, 1, 10000000)
+
+#define CONFIG_PORT_NUMBERS(X)                                                                     \
+    X(vlan, 0, 0, 4094)                                                                            \
+    X(mtu, 1500, 1280, 9000)                                                                       \
+    X(rx_descriptors, 1024, 64, 32768)                                                             \
+    X(tx_descriptors, 1024, 64, 32768)
+
+#define CONFIG_LISTENER_NUMBERS(X)                                                                 \
+    X(udp_port, 0, 1, 65535)                                                                       \
+    X(source_rate, 1000, 1, 10000000)                                                              \
+    X(source_size, 1000, 1, 8900)
+
+#define CONFIG_RAW_FIELD(key, ...) char *key;
+
+struct raw_port {
+    char *device;
+    char **addresses;
+    unsigned addresses_count;
+    CONFIG_PORT_NUMBERS(CONFIG_RAW_FIELD)
+};
+
+struct raw_listener {
+    char *sink;
+    CONFIG_LISTENER_NUMBERS(CONFIG_RAW_FIELD)
+};
+
+struct raw_config {
+    char *name;
+    char *control_socket;
+    char *hugepages;
+    struct raw_port *ports;
+    unsigned ports_count;
+    struct raw_listener *listeners;
+    unsigned listeners_count;
+    char **cpus;
+    unsigned cpus_count;
+    CONFIG_NUMBERS(CONFIG_RAW_FIELD)
+};
+
+/* config_check.c: check what the file at `path` said and fill *config. Prints every complaint to stderr; 0 or -EINVAL. */
+int config_check(const char *path, const struct raw_config *raw, struct config *config);
+
+/* config_where.c: the line of a key ("ports[1].mtu") in the YAML file at `path`, 0 when there is none. */
+unsigned config_line(const char *path, const char *key);
+
+#endif

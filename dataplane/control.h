@@ -1,0 +1,36 @@
+/* Private to the control socket: its two halves. */
+#ifndef DATAPLANE_CONTROL_H
+#define DATAPLANE_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "jetplane/ipc.h"
+
+struct dataplane;
+
+/* ---- control_socket.c: who is on the other end. File descriptors, -1 when there is none ---- */
+
+/* Listen at path, taking over the place of one that died. The socket or -errno, said on stderr. */
+int control_listen(const char *path);
+/* Take a new connection whose peer may control us; -1 when nobody (entitled) is there. */
+int control_accept(int listener);
+/* Receive a CONTROL_HELLO. 0, -EAGAIN when it is not there yet, or another -errno after saying why. */
+int control_greeted(int candidate);
+/* Answer it, with the descriptor of the statistics. 0 or -errno. */
+int control_welcome(int fd, const struct dataplane *dp);
+
+/* ---- control_outbox.c: messages to the control plane, sent in batches ---- */
+
+enum { OUTBOX_MAX = 64 };
+
+/* Empty: there is room for OUTBOX_MAX messages. */
+bool outbox_empty(void);
+unsigned outbox_room(void);
+/* A message of this type and size to be filled in, header done and the rest undefined. There must be room. */
+void *outbox_add(enum jp_ipc_type type, size_t size);
+/* Send what the socket takes; 0, or -errno when the connection is gone. */
+int outbox_send(int fd);
+void outbox_clear(void);
+
+#endif

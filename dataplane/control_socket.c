@@ -1,0 +1,166 @@
+/* The listening socket, and the first words with whoever connects. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "setup.h"
+
+enum { SEND_BUFFER = 4 << 20, IPV6_UDP_LEN = 48 };
+
+/* A socket file that nobody listens at any more is a dead process's. */
+static int remove_stale(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int err = fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) ? errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    if (err == 0)
+        return -EADDRINUSE;
+    if (err == ECONNREFUSED)
+        return unlink(address->sun_path) ? -errno : 0;
+    return err == ENOENT ? 0 : -err;
+}
+
+/* Its directory, when only that is missing: /run is empty after every boot. */
+static void make_directory(const char *path)
+{
+    char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    char *slash;
+
+    snprintf(directory, sizeof(directory), "%s", path);
+    slash = strrchr(directory, '/');
+    if (slash && slash != directory) {
+        *slash = 0;
+        mkdir(directory, 0755);
+    }
+}
+
+static int listen_at(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    mode_t mask = umask(0117); /* 0660 */
+    int err = 0;
+
+    if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
+        listen(fd, 8) != 0)
+        err = errno;
+    umask(mask);
+    if (err == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -err;
+}
+
+int control_listen(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int ret;
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    make_directory(path);
+    ret = remove_stale(&address);
+    if (ret == 0)
+        ret = listen_at(&address);
+    if (ret < 0)
+        fprintf(stderr, "jetplane-dp: control_socket %s: %s\n", path,
+                ret == -EADDRINUSE ? "another data plane listens there" : strerror(-ret));
+    return ret;
+}
+
+int control_accept(int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int size = SEND_BUFFER;
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+
+    if (fd < 0)
+        return -1;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
+        (peer.uid != 0 && peer.uid != geteuid())) {
+        fprintf(stderr, "jetplane-dp: control: user %u may not control user %u's data plane\n",
+                peer.uid, geteuid());
+        close(fd);
+        return -1;
+    }
+    /* room for a burst of handshakes; the second is the most that others than root get */
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    return fd;
+}
+
+int control_greeted(int candidate)
+{
+    struct jp_ipc_control_hello hello;
+    ssize_t n = recv(candidate, &hello, sizeof(hello), MSG_TRUNC);
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? -EAGAIN : -errno;
+    if (n == 0)
+        return -ECONNRESET;
+    if ((size_t)n == sizeof(hello) && hello.h.magic == JP_IPC_MAGIC &&
+        hello.h.version == JP_IPC_VERSION && hello.h.type == JP_IPC_CONTROL_HELLO)
+        return 0;
+    if ((size_t)n >= sizeof(hello.h) && hello.h.magic == JP_IPC_MAGIC)
+        fprintf(stderr,
+                "jetplane-dp: control: peer speaks version %u, type %u; this is version %u\n",
+                hello.h.version, hello.h.type, JP_IPC_VERSION);
+    else
+        fprintf(stderr, "jetplane-dp: control: peer does not speak this protocol\n");
+    return -EPROTO;
+}
+
+static uint16_t max_packet(const struct dataplane *dp)
+{
+    uint16_t mtu = UINT16_MAX;
+
+    for (unsigned i = 0; i < dp->ports; i++)
+        mtu = RTE_MIN(mtu, dp->port[i].mtu);
+    return (uint16_t)(mtu - IPV6_UDP_LEN);
+}
+
+int control_welcome(int fd, const struct dataplane *dp)
+{
+    struct jp_ipc_data_hello hello = {
+        .h = {JP_IPC_MAGIC, JP_IPC_VERSION, JP_IPC_DATA_HELLO},
+        .pid = (uint32_t)getpid(),
+        .max_sessions = dp->config.max_sessions,
+        .stats_size = sizeof(*dp->stats),
+        .reta_size = (uint16_t)(dp->reta_mask + 1),
+        .lcores = dp->lcores,
+        .tier = dp->tier,
+        .max_packet = max_packet(dp),
+        .max_streams = dp->config.max_streams,
+        .fec_k = dp->config.fec_k,
+        .fec_r = dp->config.fec_r,
+    };
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } ancillary = {0};
+    struct iovec part = {.iov_base = &hello, .iov_len = sizeof(hello)};
+    struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = ancillary.bytes,
+        .msg_controllen = sizeof(ancillary.bytes),
+    };
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+    int descriptor = stats_fd();
+
+    memcpy(hello.boot_id, dp->stats->boot_id, sizeof(hello.boot_id));
+    memcpy(hello.toeplitz_key, dp->toeplitz_key, sizeof(hello.toeplitz_key));
+    memcpy(hello.reta, dp->reta, sizeof(hello.reta));
+    cmsg->cmsg_level = SOL_SOCKET;
+    cmsg->cmsg_type = SCM_RIGHTS;
+    cmsg->cmsg_len = CMSG_LEN(sizeof(descriptor));
+    memcpy(CMSG_DATA(cmsg), &descriptor, sizeof(descriptor));
+    return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}

@@ -1,0 +1,178 @@
+/* jetplane-dp: set everything up, let the workers run, serve the control socket until told to stop.
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_version.h>
+#include <sodium.h>
+
+#include "eal.h"
+#include "fec.h"
+#include "memory.h"
+#include "setup.h"
+
+static struct dataplane dp;
+static volatile bool stop_workers;
+static volatile sig_atomic_t stop_asked;
+
+static const char usage[] =
+    "usage: jetplane-dp --config FILE [--check] [--verbose]\n"
+    "\n"
+    "  -c, --config FILE  the configuration, YAML; everything else is in it\n"
+    "      --check        check the configuration and exit\n"
+    "  -v, --verbose      let DPDK say all it has to say\n"
+    "      --version      show the version and exit\n"
+    "  -h, --help         show this and exit\n";
+
+struct options {
+    const char *config;
+    bool check, verbose;
+};
+
+/* Exits when there is nothing to run. */
+static struct options options_parse(int argc, char **argv)
+{
+    enum { OPT_CHECK = 256, OPT_VERSION };
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, OPT_CHECK},
+        {"verbose", no_argument, NULL, 'v'},      {"version", no_argument, NULL, OPT_VERSION},
+        {"help", no_argument, NULL, 'h'},         {0},
+    };
+    struct options o = {0};
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "c:vh", longs, NULL)) != -1) {
+        switch (opt) {
+        case 'c':
+            o.config = optarg;
+            break;
+        case OPT_CHECK:
+            o.check = true;
+            break;
+        case 'v':
+            o.verbose = true;
+            break;
+        case OPT_VERSION:
+            printf("jetplane-dp %s, %s\n", JP_VERSION, rte_version());
+            exit(EXIT_SUCCESS);
+        case 'h':
+            fputs(usage, stdout);
+            exit(EXIT_SUCCESS);
+        default:
+            fputs(usage, stderr);
+            exit(2);
+        }
+    }
+    if (!o.config || optind != argc) {
+        fputs(usage, stderr);
+        exit(2);
+    }
+    return o;
+}
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    stop_asked = 1;
+}
+
+/* The first signal stops in order; a second one, should that hang, at once. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void read_clock(void)
+{
+    dp.tsc_per_us = (double)rte_get_tsc_hz() / 1e6;
+    dp.tsc_start = rte_rdtsc();
+    for (unsigned i = 0; i < dp.config.listeners; i++)
+        dp.listener_of[dp.config.listener[i].udp_port] = (uint8_t)(i + 1);
+}
+
+static int setup(void)
+{
+    struct rte_mempool *mbufs = mbufs_new(&dp.config);
+    int ret;
+
+    dp.lcores = dp.config.lcores;
+    if (!mbufs)
+        return -1;
+    ret = stats_create(&dp);
+    if (ret == 0)
+        ret = ports_start(&dp, mbufs);
+    if (ret != 0)
+        return ret;
+    steering_setup(&dp);
+    for (unsigned i = 0; i < dp.lcores; i++)
+        if (!lcore_new(&dp, i, mbufs, &stop_workers))
+            return -1;
+    return control_open(&dp);
+}
+
+static void say_ready(void)
+{
+    static const char *const tiers[] = {
+        [JP_TIER_RSS] = "the NIC's hash of the SPI",
+        [JP_TIER_FLOW] = "rules of the NIC",
+        [JP_TIER_SOFTWARE] = "software",
+    };
+
+    fprintf(stderr, "jetplane-dp: ready: %u %s, %u %s, %s, steering by %s\n", dp.lcores,
+            dp.lcores == 1 ? "worker" : "workers", dp.ports, dp.ports == 1 ? "port" : "ports",
+            dp.config.hugepages ? "hugepages" : "no hugepages", tiers[dp.tier]);
+}
+
+static void run(void)
+{
+    uint64_t hz = rte_get_tsc_hz(), next_sample = rte_rdtsc() + hz;
+
+    for (unsigned i = 0; i < dp.lcores; i++)
+        rte_eal_remote_launch(worker_run, dp.lcore[i], i + 1);
+    say_ready();
+    while (!stop_asked && control_turn(&dp)) {
+        stats_heartbeat(&dp);
+        if (rte_rdtsc() > next_sample) {
+            ports_sample(&dp);
+            next_sample += hz;
+        }
+        control_wait();
+    }
+    stop_workers = true;
+    rte_eal_mp_wait_lcore();
+    control_turn(&dp); /* what the workers said last */
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = options_parse(argc, argv);
+    int ret;
+
+    if (sodium_init() < 0 || config_load(options.config, &dp.config) != 0)
+        return EXIT_FAILURE;
+    if (options.check) {
+        printf("%s: good\n", options.config);
+        return EXIT_SUCCESS;
+    }
+    fec_init();
+    catch_signals();
+    if (eal_start(&dp.config, options.verbose) != 0)
+        return EXIT_FAILURE;
+    read_clock();
+    ret = setup();
+    if (ret == 0)
+        run();
+    control_close(&dp);
+    ports_stop(&dp);
+    rte_eal_cleanup();
+    return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
