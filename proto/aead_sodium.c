@@ -101,21 +101,14 @@ static void evp_expand(struct aead *aead, struct aead_key *key, const uint8_t se
     memcpy(key->expanded, secret, AEAD_KEY_LEN);
 }
 
-/* EVP_CipherUpdate ends the text when it is given none, so empty parts must be left out. */
-static bool evp_update(EVP_CIPHER_CTX *ctx, uint8_t *out, const uint8_t *in, uint32_t len)
-{
-    int done;
-
-    return len == 0 || EVP_CipherUpdate(ctx, out, &done, in, (int)len) == 1;
-}
-
 static void evp_gcm_seal(EVP_CIPHER_CTX *ctx, const struct aead_text *t)
 {
     uint8_t *tag = t->text + t->len;
     int done;
 
     if (EVP_CipherInit_ex(ctx, NULL, NULL, t->key->expanded, t->nonce, 1) != 1 ||
-        !evp_update(ctx, NULL, t->aad, t->aad_len) || !evp_update(ctx, t->text, t->text, t->len) ||
+        EVP_CipherUpdate(ctx, NULL, &done, t->aad, (int)t->aad_len) != 1 ||
+        EVP_CipherUpdate(ctx, t->text, &done, t->text, (int)t->len) != 1 ||
         EVP_CipherFinal_ex(ctx, tag, &done) != 1 ||
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_LEN, tag) != 1)
         abort(); /* never let clear text out as sealed */
@@ -128,7 +121,8 @@ static bool evp_gcm_open(EVP_CIPHER_CTX *ctx, const struct aead_text *t)
     int done;
 
     return EVP_CipherInit_ex(ctx, NULL, NULL, t->key->expanded, t->nonce, 0) == 1 &&
-           evp_update(ctx, NULL, t->aad, t->aad_len) && evp_update(ctx, t->text, t->text, t->len) &&
+           EVP_CipherUpdate(ctx, NULL, &done, t->aad, (int)t->aad_len) == 1 &&
+           EVP_CipherUpdate(ctx, t->text, &done, t->text, (int)t->len) == 1 &&
            EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_LEN, tag) == 1 &&
            EVP_CipherFinal_ex(ctx, none, &done) == 1;
 }
