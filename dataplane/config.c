@@ -83,12 +83,33 @@ static void complaint_log(cyaml_log_t level, void *ctx, const char *format, va_l
         complaint_prepend(c, field);
     } else if (sscanf(text, " in sequence entry '%u' (line: %u", &entry, &line) == 2) {
         snprintf(index, sizeof(index), "[%u]", entry - 1);
-        complaint_prepend(c, index);
+        complaint_prepend(c, entry ? index : ""); /* 0: there is no first one yet */
     } else if (sscanf(text, " in mapping (line: %u", &line) != 1 && !c->what[0]) {
         snprintf(c->what, sizeof(c->what), "%s", strncmp(text, "Load: ", 6) ? text : text + 6);
     }
     if (!c->line)
         c->line = line;
+}
+
+/* Print it. libcyaml gives the place it had read last, so where the key can be found that is
+ * better. */
+static void complaint_print(struct complaint *c, const char *path)
+{
+    static const char unknown[] = "Unexpected key: ";
+    char where[16] = "";
+    unsigned line;
+
+    if (!strncmp(c->what, unknown, strlen(unknown))) {
+        size_t len = strlen(c->key);
+
+        snprintf(c->key + len, sizeof(c->key) - len, "%s%.60s", len ? "." : "",
+                 c->what + strlen(unknown));
+        snprintf(c->what, sizeof(c->what), "there is no such key");
+    }
+    line = c->key[0] ? config_line(path, c->key) : 0;
+    if (line || c->line)
+        snprintf(where, sizeof(where), ":%u", line ? line : c->line);
+    fprintf(stderr, "%s%s: %s%s%s\n", path, where, c->key, c->key[0] ? ": " : "", c->what);
 }
 
 int config_load(const char *path, struct config *config)
@@ -104,13 +125,15 @@ int config_load(const char *path, struct config *config)
     cyaml_err_t err = cyaml_load_file(path, &reader, &top_value, (cyaml_data_t **)&raw, NULL);
 
     if (err == CYAML_ERR_FILE_OPEN) {
-        fprintf(stderr, "%s: %s\n", path, strerror(errno));
-        return -errno;
+        int reason = errno;
+
+        fprintf(stderr, "%s: %s\n", path, strerror(reason));
+        return -reason;
     }
     if (err != CYAML_OK) {
-        fprintf(stderr, "%s:%u: %s%s%s\n", path, complaint.line, complaint.key,
-                complaint.key[0] ? ": " : "",
-                complaint.what[0] ? complaint.what : cyaml_strerror(err));
+        if (!complaint.what[0])
+            snprintf(complaint.what, sizeof(complaint.what), "%s", cyaml_strerror(err));
+        complaint_print(&complaint, path);
         return -EINVAL;
     }
     if (!raw) {

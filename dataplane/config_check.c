@@ -174,7 +174,8 @@ static void check_ports(struct check *c, const struct raw_config *raw, struct co
                 complain(c, device.text, "is the device of ports[%u] already", j);
         check_addresses(c, key.text, &raw->ports[i], port);
 #define NUMBER(field, ...)                                                                         \
-    port->field = (uint16_t)number(c, key.text, #field, raw->ports[i].field, __VA_ARGS__);
+    port->field =                                                                                  \
+        (typeof(port->field))number(c, key.text, #field, raw->ports[i].field, __VA_ARGS__);
         CONFIG_PORT_NUMBERS(NUMBER)
 #undef NUMBER
     }
@@ -217,7 +218,7 @@ static void check_listeners(struct check *c, const struct raw_config *raw, struc
 
         listener->sink = sink_parse(c, sink.text, in->sink);
 #define NUMBER(field, ...)                                                                         \
-    listener->field = (uint16_t)number(c, key.text, #field, in->field, __VA_ARGS__);
+    listener->field = (typeof(listener->field))number(c, key.text, #field, in->field, __VA_ARGS__);
         CONFIG_LISTENER_NUMBERS(NUMBER)
 #undef NUMBER
         if (!in->udp_port)

@@ -38,7 +38,7 @@
 
 #define CONFIG_LISTENER_NUMBERS(X)                                                                 \
     X(udp_port, 0, 1, 65535)                                                                       \
-    X(source_rate, 1000, 1, 10000000)                                                              \
+    X(source_rate, 1000, 1, 1000000)                                                              \
     X(source_size, 1000, 1, 8900)
 
 #define CONFIG_RAW_FIELD(key, ...) char *key;
