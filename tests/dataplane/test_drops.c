@@ -1,0 +1,673 @@
+/* Every reason to drop a packet is provoked, by name, exactly once; and every fate. What was
+ * received must always be accounted for: plane_teardown checks the sum after each. */
+#include "plane.h"
+
+#include <rte_ip.h>
+
+#include "bytes.h"
+#include "handshake.h"
+
+enum {
+    CLIENT = 7,
+    ETH = 0,
+    IP = 14,
+    UDP = 34,
+    PAYLOAD = 42
+}; /* offsets in an untagged IPv4 frame */
+
+/* A frame that would be good but for what the test changes. */
+struct good {
+    uint8_t bytes[PLANE_FRAME_MAX];
+    uint32_t len;
+};
+
+static struct good good_frame(const struct client *c, const uint8_t *payload, uint32_t len)
+{
+    struct good g;
+
+    g.len = client_frame(c, payload, len, g.bytes);
+    return g;
+}
+
+/* A data packet of nobody's session. */
+static struct good good_data(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    uint8_t payload[100] = {0};
+
+    wire_data_hdr_put(payload, c.server_spi, 1);
+    return good_frame(&c, payload, sizeof(payload));
+}
+
+static void fix_checksum(struct good *g)
+{
+    memset(g->bytes + IP + 10, 0, 2);
+    uint16_t checksum = (uint16_t)~rte_raw_cksum(g->bytes + IP, 20);
+
+    memcpy(g->bytes + IP + 10, &checksum, 2);
+}
+
+static void inject(struct plane *plane, const struct good *g)
+{
+    plane_inject(plane, PLANE_UNTAGGED, 0, g->bytes, g->len);
+}
+
+static struct good good_hello(const struct client *c, uint8_t type, uint8_t version, uint32_t len)
+{
+    uint8_t payload[PLANE_FRAME_MAX] = {[4] = type, [5] = version};
+
+    return good_frame(c, payload, len);
+}
+
+/* ---- what parse refuses ---- */
+
+static void eth_other(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    be16_store(g.bytes + ETH + 12, 0x88cc);
+    inject(plane, &g);
+}
+
+static void eth_other_vlan(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    uint8_t payload[100] = {0}, frame[PLANE_FRAME_MAX];
+
+    c.path.vlan = PLANE_VLAN + 1;
+    uint32_t len = client_frame(&c, payload, sizeof(payload), frame);
+
+    plane_inject(plane, PLANE_TAGGED, 0, frame, len);
+}
+
+static void eth_short(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    g.len = 13;
+    inject(plane, &g);
+}
+
+static void arp_other(struct plane *plane)
+{
+    struct good g = {.len = 60};
+
+    be16_store(g.bytes + ETH + 12, 0x0806);
+    inject(plane, &g);
+}
+
+static void ip_longer_than_frame(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    be16_store(g.bytes + IP + 2, (uint16_t)(g.len - IP + 1));
+    fix_checksum(&g);
+    inject(plane, &g);
+}
+
+static void ip_short_header(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    g.bytes[IP] = 0x44;
+    fix_checksum(&g);
+    inject(plane, &g);
+}
+
+static void ip_cut(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    g.len = IP + 19;
+    inject(plane, &g);
+}
+
+static void ip6_longer_than_frame(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    uint8_t payload[100] = {0};
+
+    c.path = plane_path(CLIENT, PLANE_ECHO, 6);
+    struct good g = good_frame(&c, payload, sizeof(payload));
+
+    g.len--;
+    inject(plane, &g);
+}
+
+static void ip_checksum(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    g.bytes[IP + 10] ^= 0x40;
+    inject(plane, &g);
+}
+
+static void ip_fragment(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    be16_store(g.bytes + IP + 6, 0x2000);
+    fix_checksum(&g);
+    inject(plane, &g);
+}
+
+static void ip_last_fragment(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    be16_store(g.bytes + IP + 6, 0x0010);
+    fix_checksum(&g);
+    inject(plane, &g);
+}
+
+static void ip6_fragment(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    uint8_t payload[100] = {0};
+
+    c.path = plane_path(CLIENT, PLANE_ECHO, 6);
+    struct good g = good_frame(&c, payload, sizeof(payload));
+
+    g.bytes[IP + 6] = 44;
+    inject(plane, &g);
+}
+
+static void ip_not_ours(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    g.bytes[IP + 19] = 99;
+    fix_checksum(&g);
+    inject(plane, &g);
+}
+
+static void ip6_not_ours(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    uint8_t payload[100] = {0};
+
+    c.path = plane_path(CLIENT, PLANE_ECHO, 6);
+    c.path.our_ip[15] = 99;
+    struct good g = good_frame(&c, payload, sizeof(payload));
+
+    inject(plane, &g);
+}
+
+static void ip_other(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    g.bytes[IP + 9] = IPPROTO_TCP;
+    fix_checksum(&g);
+    inject(plane, &g);
+}
+
+static void udp_malformed_long(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    be16_store(g.bytes + UDP + 4, (uint16_t)(g.len - UDP + 1));
+    inject(plane, &g);
+}
+
+static void udp_malformed_short(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    be16_store(g.bytes + UDP + 4, 7);
+    inject(plane, &g);
+}
+
+static void udp_cut(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    be16_store(g.bytes + IP + 2, 27);
+    fix_checksum(&g);
+    inject(plane, &g);
+}
+
+/* Only a port that checks can tell. */
+static void udp_checksum(struct plane *plane)
+{
+    struct good g = good_data(plane);
+    struct rte_mbuf *m = rte_pktmbuf_alloc(plane->mbufs);
+
+    memcpy(rte_pktmbuf_append(m, (uint16_t)g.len), g.bytes, g.len);
+    m->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_BAD;
+    assert_int_equal(rte_ring_enqueue(plane->in[PLANE_UNTAGGED][0], m), 0);
+}
+
+static void port_closed(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    be16_store(g.bytes + UDP + 2, 9);
+    inject(plane, &g);
+}
+
+static void payload_of(struct plane *plane, const uint8_t *payload, uint32_t len)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    struct good g = good_frame(&c, payload, len);
+
+    inject(plane, &g);
+}
+
+static void too_short(struct plane *plane)
+{
+    payload_of(plane, (const uint8_t[33]){1}, 33);
+}
+
+static void too_short_hello(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    struct good g = good_hello(&c, WIRE_CLIENT_HELLO, WIRE_VERSION, HS_CLIENT_HELLO_LEN - 1);
+
+    inject(plane, &g);
+}
+
+static void empty_payload(struct plane *plane)
+{
+    payload_of(plane, (const uint8_t[1]){0}, 0);
+}
+
+static void spi_reserved(struct plane *plane)
+{
+    payload_of(plane, (const uint8_t[64]){[3] = 255}, 64);
+}
+
+static void pn_mismatch(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    g.bytes[PAYLOAD + 15] ^= 1;
+    inject(plane, &g);
+}
+
+static void hs_version(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    struct good g = good_hello(&c, WIRE_CLIENT_HELLO, WIRE_VERSION + 1, HS_CLIENT_HELLO_LEN);
+
+    inject(plane, &g);
+}
+
+static void hs_type(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    struct good g = good_hello(&c, WIRE_SERVER_HELLO, WIRE_VERSION, HS_CLIENT_HELLO_LEN);
+
+    inject(plane, &g);
+}
+
+static void hellos(struct plane *plane, unsigned from, unsigned n)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+
+    for (unsigned i = 0; i < n; i++) {
+        c.path = plane_path(from == 0 ? CLIENT : from + i, PLANE_ECHO, 6);
+        struct good g = good_hello(&c, WIRE_CLIENT_HELLO, WIRE_VERSION, HS_CLIENT_HELLO_LEN);
+
+        inject(plane, &g);
+    }
+}
+
+static void punt_limited(struct plane *plane)
+{
+    hellos(plane, 0, plane->dp.config.punt_burst + 1);
+}
+
+static void punt_full(struct plane *plane)
+{
+    hellos(plane, 1000, rte_ring_get_capacity(plane->dp.lcore[0]->punts) + 1);
+}
+
+static void punt_nobody(struct plane *plane)
+{
+    plane->dp.control_up = false;
+    hellos(plane, 0, 1);
+    plane_settle(plane);
+    plane->dp.control_up = true;
+}
+
+/* ---- what is refused of sessions' packets ---- */
+
+/* The second worker's ring is full when one more than it holds is handed over. */
+static void steer_full(struct plane *plane)
+{
+    plane_workers(plane, 2);
+    struct client c = client_new(plane, CLIENT, 1);
+    uint8_t payload[100] = {0};
+
+    wire_data_hdr_put(payload, c.server_spi, 1);
+    for (unsigned i = 0; i <= rte_ring_get_capacity(plane->dp.lcore[1]->steered); i++)
+        client_send_payload(&c, payload, sizeof(payload));
+    plane->dp.lcore[0]->now = plane->now;
+    while (worker_turn(plane->dp.lcore[0]) > 0)
+        ;
+}
+
+static void unknown_spi(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    inject(plane, &g);
+}
+
+static void epoch_far(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+    uint8_t payload[PLANE_FRAME_MAX];
+    uint32_t len =
+        client_seal(&c, UINT64_C(2) << EPOCH_SHIFT, (const uint8_t[]){FRAME_PING}, 1, payload);
+
+    client_send_payload(&c, payload, len);
+}
+
+static void auth_failed(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+    uint8_t payload[PLANE_FRAME_MAX];
+    uint32_t len = client_seal(&c, 0, (const uint8_t[]){FRAME_PING}, 1, payload);
+
+    payload[WIRE_DATA_HDR] ^= 0x80;
+    client_send_payload(&c, payload, len);
+}
+
+/* Sealed under the right key, but of the next epoch. */
+static void auth_failed_next(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+    uint8_t payload[PLANE_FRAME_MAX];
+    uint32_t len =
+        client_seal(&c, UINT64_C(1) << EPOCH_SHIFT, (const uint8_t[]){FRAME_PING}, 1, payload);
+
+    client_send_payload(&c, payload, len);
+}
+
+static void replay(struct plane *plane, bool same_burst)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+    uint8_t payload[PLANE_FRAME_MAX];
+    uint32_t len = client_seal(&c, 5, (const uint8_t[]){FRAME_PING}, 1, payload);
+
+    client_send_payload(&c, payload, len);
+    if (!same_burst)
+        plane_turn(plane);
+    client_send_payload(&c, payload, len);
+}
+
+static void replay_seen(struct plane *plane)
+{
+    replay(plane, false);
+}
+
+static void replay_seen_in_burst(struct plane *plane)
+{
+    replay(plane, true);
+}
+
+static void replay_old(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+    const uint8_t ping[] = {FRAME_PING};
+
+    c.tx.next_pn = REPLAY_WINDOW;
+    client_send(&c, ping, 1);
+    plane_turn(plane);
+    c.tx.next_pn = 0;
+    client_send(&c, ping, 1);
+}
+
+static void bad_trailer(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+    uint8_t payload[PLANE_FRAME_MAX];
+    uint32_t len = client_seal_text(&c, 0, (const uint8_t[]){FRAME_PING, 1, 1, 59}, 4, payload);
+
+    client_send_payload(&c, payload, len);
+}
+
+static void bad_frame(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+
+    client_send(&c, (const uint8_t[]){0x3f, 1, 2}, 3);
+}
+
+/* An acknowledgement for a packet that was never sent. */
+static void bad_ack(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+    uint8_t frame[ACK_FRAME_MAX];
+    uint8_t *end = frame_put_ack(frame, 0, &(struct frame_ack_range){.first = 9, .last = 9}, 1);
+
+    client_send(&c, frame, (uint32_t)(end - frame));
+}
+
+/* A datagram in a FEC_SOURCE of block, index. */
+static void send_source(struct client *c, uint64_t block, uint8_t index)
+{
+    uint8_t frames[64];
+    uint8_t *p = frame_put_fec_source_hdr(frames, block, index, 11);
+
+    p = frame_put_datagram_hdr(p);
+    memset(p, index, 10);
+    client_send(c, frames, (uint32_t)(p + 10 - frames));
+}
+
+static void fec_duplicate(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_DISCARD);
+
+    send_source(&c, 0, 0);
+    send_source(&c, 0, 0);
+}
+
+static void fec_late(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_DISCARD);
+
+    for (unsigned block = 0; block < 2 * (FEC_BLOCKS + FEC_HISTORY); block++)
+        send_source(&c, block, 0);
+    plane_settle(plane);
+    send_source(&c, 0, 1);
+}
+
+static void fec_bad(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_DISCARD);
+    uint8_t frames[64] = {0};
+    uint8_t *p = frame_put_fec_repair_hdr(frames, 0, 2, 1, 0);
+
+    client_send(&c, frames, (uint32_t)(p + 20 - frames));
+    send_source(&c, 0, 5);
+}
+
+static void reorder_duplicate(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_DISCARD);
+
+    client_send_stream(&c, 1, 0, 0, true, 10, 0);
+    client_send_stream(&c, 1, 0, 0, true, 10, 0);
+}
+
+static void gap_broken(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_DISCARD);
+
+    client_send_stream(&c, 1, 0, 0, false, 10, 0);
+    client_send_stream(&c, 1, 0, 20, true, 10, 0);
+    plane_settle(plane);
+    plane_pass(plane, plane->dp.config.reorder_timeout_us + 2 * TIMER_TICK_US);
+}
+
+static void stream_limit(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_DISCARD);
+
+    client_send_stream(&c, plane->dp.config.max_streams, 0, 0, true, 10, 0);
+}
+
+/* Held behind a gap when the session is retired. */
+static void session_gone(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_DISCARD);
+    struct command retire = {.type = JP_IPC_RETIRE, .u.retire.server_spi = c.server_spi};
+
+    client_send_stream(&c, 1, 1, 0, true, 10, 0);
+    plane_settle(plane);
+    assert_int_equal(plane_count(plane, JP_held), 1);
+    plane_command(plane, 0, &retire);
+}
+
+/* Behind a CLOSE in one burst. */
+static void session_gone_closed(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_DISCARD);
+    uint8_t frame[16];
+    uint8_t *end = frame_put_close(frame, CLOSE_NONE, "");
+
+    client_send(&c, frame, (uint32_t)(end - frame));
+    client_send_datagram(&c, 10, 0);
+}
+
+/* The second datagram of a packet needs a buffer of its own when there is none. */
+static void no_mbuf(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_DISCARD);
+    const uint8_t two[] = {FRAME_DATAGRAM | FRAME_DATAGRAM_LEN, 1, 'a', FRAME_DATAGRAM, 'b'};
+    struct rte_mbuf **all = calloc(plane->mbufs->size, sizeof(*all));
+    unsigned n = 0;
+
+    client_send(&c, two, sizeof(two));
+    while ((all[n] = rte_pktmbuf_alloc(plane->mbufs)))
+        n++;
+    plane_turn(plane);
+    rte_pktmbuf_free_bulk(all, n);
+    free(all);
+}
+
+static const struct reason {
+    const char *name;
+    enum jp_counter counter;
+    void (*provoke)(struct plane *plane);
+} reasons[] = {
+#define DROP(counter, provoke)                                                                     \
+    {                                                                                              \
+#provoke, JP_##counter, provoke                                                            \
+    }
+    DROP(eth_other, eth_other),
+    DROP(eth_other, eth_other_vlan),
+    DROP(eth_other, eth_short),
+    DROP(arp_other, arp_other),
+    DROP(ip_malformed, ip_longer_than_frame),
+    DROP(ip_malformed, ip_short_header),
+    DROP(ip_malformed, ip_cut),
+    DROP(ip_malformed, ip6_longer_than_frame),
+    DROP(ip_checksum, ip_checksum),
+    DROP(ip_fragment, ip_fragment),
+    DROP(ip_fragment, ip_last_fragment),
+    DROP(ip_fragment, ip6_fragment),
+    DROP(ip_not_ours, ip_not_ours),
+    DROP(ip_not_ours, ip6_not_ours),
+    DROP(ip_other, ip_other),
+    DROP(udp_malformed, udp_malformed_long),
+    DROP(udp_malformed, udp_malformed_short),
+    DROP(udp_malformed, udp_cut),
+    DROP(udp_checksum, udp_checksum),
+    DROP(port_closed, port_closed),
+    DROP(too_short, too_short),
+    DROP(too_short, too_short_hello),
+    DROP(too_short, empty_payload),
+    DROP(spi_reserved, spi_reserved),
+    DROP(pn_mismatch, pn_mismatch),
+    DROP(hs_version, hs_version),
+    DROP(hs_type, hs_type),
+    DROP(steer_full, steer_full),
+    DROP(unknown_spi, unknown_spi),
+    DROP(epoch_far, epoch_far),
+    DROP(auth_failed, auth_failed),
+    DROP(auth_failed, auth_failed_next),
+    DROP(replay_seen, replay_seen),
+    DROP(replay_seen, replay_seen_in_burst),
+    DROP(replay_old, replay_old),
+    DROP(bad_trailer, bad_trailer),
+    DROP(bad_frame, bad_frame),
+    DROP(bad_frame, bad_ack),
+    DROP(fec_duplicate, fec_duplicate),
+    DROP(fec_late, fec_late),
+    DROP(fec_bad, fec_bad),
+    DROP(reorder_duplicate, reorder_duplicate),
+    DROP(gap_broken, gap_broken),
+    DROP(stream_limit, stream_limit),
+    DROP(session_gone, session_gone),
+    DROP(session_gone, session_gone_closed),
+    DROP(punt_limited, punt_limited),
+    DROP(punt_full, punt_full),
+    DROP(punt_full, punt_nobody),
+    DROP(no_mbuf, no_mbuf),
+#undef DROP
+};
+
+static const enum jp_counter all_drops[] = {
+#define COUNTER(name, text) JP_##name,
+    JP_DROPS(COUNTER)
+#undef COUNTER
+};
+
+static uint64_t count_drops(const struct plane *plane)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < RTE_DIM(all_drops); i++)
+        sum += plane_count(plane, all_drops[i]);
+    return sum;
+}
+
+static const struct reason *current;
+
+static int setup(void **state)
+{
+    current = *state;
+    return plane_setup(state);
+}
+
+static void drops_exactly_one(void **state)
+{
+    struct plane *plane = *state;
+
+    current->provoke(plane);
+    if (current->counter != JP_steer_full) { /* that ring is full of packets nobody knows */
+        plane_settle(plane);
+        assert_int_equal(count_drops(plane), 1);
+    }
+    assert_int_equal(plane_count(plane, current->counter), 1);
+}
+
+static void every_reason_is_provoked(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < RTE_DIM(all_drops); i++) {
+        bool found = false;
+
+        for (unsigned j = 0; j < RTE_DIM(reasons); j++)
+            found |= reasons[j].counter == all_drops[i];
+        if (!found)
+            fail_msg("nobody provokes drop %u of the list", i);
+    }
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[RTE_DIM(reasons) + 1] = {cmocka_unit_test(every_reason_is_provoked)};
+
+    for (unsigned i = 0; i < RTE_DIM(reasons); i++)
+        tests[i + 1] = (struct CMUnitTest){.name = reasons[i].name,
+                                           .test_func = drops_exactly_one,
+                                           .setup_func = setup,
+                                           .teardown_func = plane_teardown,
+                                           .initial_state = (void *)(uintptr_t)&reasons[i]};
+    return cmocka_run_group_tests_name("drops", tests, NULL, NULL);
+}
