@@ -17,7 +17,7 @@
 enum {
     TURN_MAX = 16, /* messages read before the loop looks elsewhere */
     RETRY_US = CLOCK_SECOND / 10,
-    RETRY_VIOLATION_US = CLOCK_SECOND, /* after a data plane that speaks wrongly */
+    RETRY_VIOLATION_US = CLOCK_SECOND / 2, /* after a data plane that speaks wrongly */
     GREETING_US = CLOCK_SECOND,
     SOCKET_BUFFER = 1 << 20,
     DESCRIPTORS_MAX = 4,
