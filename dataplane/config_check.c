@@ -280,8 +280,7 @@ int config_check(const char *path, const struct raw_config *raw, struct config *
     check_listeners(&c, raw, config);
     check_cpus(&c, raw, config);
     check_together(&c, config);
-    if (!config->stream_chunks) /* a quarter of slack: no lcore gets exactly its share of the
-                                   sessions */
-        config->stream_chunks = config->max_sessions / config->lcores * 5 / 4 + 64;
+    if (!config->stream_chunks) /* one for each session, and some: SPIs do not fall evenly */
+        config->stream_chunks = config->max_sessions / config->lcores * 9 / 8 + 64;
     return c.complaints ? -EINVAL : 0;
 }

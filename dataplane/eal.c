@@ -160,7 +160,7 @@ int eal_start(struct config *config, bool verbose)
     arg(a, "jetplane-dp");
     arg(a, "--file-prefix=%s", config->name);
     arg(a, "--no-telemetry");
-    arg(a, "--log-level=*:%s", verbose ? "debug" : "warning");
+    arg(a, "--log-level=*:%s", verbose ? "debug" : "error");
     arg_lcores(a, config);
     arg_devices(a, config);
     ret = arg_memory(a, config);

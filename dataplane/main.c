@@ -15,6 +15,7 @@
 #include "eal.h"
 #include "fec.h"
 #include "memory.h"
+#include "session.h"
 #include "setup.h"
 
 static struct dataplane dp;
@@ -112,6 +113,8 @@ static int setup(void)
         ret = ports_start(&dp, mbufs);
     if (ret != 0)
         return ret;
+    dp.stats->memory_bytes =
+        memory_needed(&dp.config) + session_table_footprint(dp.config.max_sessions);
     steering_setup(&dp);
     for (unsigned i = 0; i < dp.lcores; i++)
         if (!lcore_new(&dp, i, mbufs, &stop_workers))

@@ -14,8 +14,8 @@
 enum { CACHE = 512, UNDER_WAY = 2048 + CACHE * 3 / 2 };
 /* Headers in front of the IP packet, and what echoing a packet may add behind it. */
 enum { L2_MAX = RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN, GROWTH = 64 };
-/* What DPDK and its drivers take for themselves, on top of a tenth of everything. */
-enum { OVERHEAD = 24 << 20 };
+/* What DPDK and its drivers take for themselves, on top of a twentieth of everything. */
+enum { OVERHEAD = 16 << 20 };
 
 static uint32_t mbufs_count(const struct config *config)
 {
@@ -56,11 +56,22 @@ struct rte_mempool *mbufs_new(const struct config *config)
     return mbufs;
 }
 
-size_t memory_needed(const struct config *config)
+/* DPDK lets no packet buffer cross a page boundary, which only matters while pages are small. */
+static size_t mbufs_bytes(const struct config *config)
 {
     size_t mbuf = sizeof(struct rte_mbuf) + private_size() + mbufs_room(config);
     size_t object = rte_mempool_calc_obj_size((uint32_t)mbuf, 0, NULL);
-    size_t n = object * mbufs_count(config) + config->lcores * lcore_footprint(config);
+    size_t page = config->hugepages ? (size_t)2 << 20 : 4096;
+    size_t a_page = page / object;
 
-    return n + n / 10 + OVERHEAD;
+    if (a_page == 0)
+        return mbufs_count(config) * RTE_ALIGN_CEIL(object, page);
+    return (mbufs_count(config) / a_page + 1) * page;
+}
+
+size_t memory_needed(const struct config *config)
+{
+    size_t n = mbufs_bytes(config) + config->lcores * lcore_footprint(config);
+
+    return n + n / 20 + OVERHEAD;
 }
