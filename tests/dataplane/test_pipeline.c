@@ -1,0 +1,575 @@
+/* Clients talk to the echo, and see what the protocol promises them. */
+#include "plane.h"
+
+#include "ack.h"
+#include "bytes.h"
+#include "handshake.h"
+#include "ingress.h"
+
+/* ---- echo ---- */
+
+static void echo_on(struct plane *plane, struct jp_path path, enum aead_alg alg)
+{
+    struct client c = client_new(plane, 1, 0);
+
+    path.port = (uint8_t)plane->dp.port[path.vlan != 0 ? PLANE_TAGGED : PLANE_UNTAGGED].id;
+    c.path = path;
+    c.alg = alg;
+    assert_int_equal(client_install(&c), 0);
+    for (unsigned len = 1; len <= 1301; len += 100) {
+        client_send_stream(&c, 3, len / 100, 0, true, len, (uint8_t)len);
+        client_send_datagram(&c, len, 7);
+        plane_turn(plane);
+        struct frame f = client_expect_data(&c, len, (uint8_t)len);
+
+        assert_int_equal(f.type, FRAME_STREAM);
+        assert_int_equal(f.u.stream.id, 3);
+        assert_int_equal(f.u.stream.seq, len / 100);
+        assert_int_equal(f.u.stream.offset, 0);
+        assert_true(f.u.stream.fin);
+        assert_int_equal(client_expect_data(&c, len, 7).type, FRAME_DATAGRAM);
+    }
+    client_expect_nothing(&c);
+    assert_int_equal(plane_count(plane, JP_delivered), 28);
+    assert_int_equal(plane_count(plane, JP_rx_packets), 28);
+}
+
+static void echoes_over_ip4(void **state)
+{
+    echo_on(*state, plane_path(1, PLANE_ECHO, 4), AEAD_AES256_GCM);
+}
+
+static void echoes_over_ip6(void **state)
+{
+    echo_on(*state, plane_path(1, PLANE_ECHO, 6), AEAD_CHACHA20_POLY1305);
+}
+
+static void echoes_over_vlan(void **state)
+{
+    struct jp_path path = plane_path(1, PLANE_ECHO, 6);
+
+    path.vlan = PLANE_VLAN;
+    echo_on(*state, path, AEAD_AES256_GCM);
+}
+
+/* A tag that only says a priority is not a VLAN's. */
+static void takes_priority_tags(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    uint8_t payload[PLANE_FRAME_MAX], frame[PLANE_FRAME_MAX];
+    const uint8_t datagram[] = {FRAME_DATAGRAM, 42};
+    uint32_t len = client_seal(&c, 0, datagram, sizeof(datagram), payload);
+
+    c.path.vlan = 1;
+    len = client_frame(&c, payload, len, frame);
+    be16_store(frame + 14, 0xe000);
+    plane_inject(plane, PLANE_UNTAGGED, 0, frame, len);
+    plane_turn(plane);
+    c.path.vlan = 0; /* the answer has none */
+    client_expect_data(&c, 1, 42);
+}
+
+static void splits_a_packets_frames(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    uint8_t frames[1300];
+    uint8_t *p = frames;
+
+    for (uint8_t i = 0; i < 200; i++) { /* more units than a burst holds */
+        *p++ = FRAME_DATAGRAM | FRAME_DATAGRAM_LEN;
+        *p++ = 1;
+        *p++ = i;
+    }
+    client_send(&c, frames, (uint32_t)(p - frames));
+    plane_turn(plane);
+    for (uint8_t i = 0; i < 200; i++)
+        client_expect_data(&c, 1, i);
+    client_expect_nothing(&c);
+    assert_int_equal(plane_count(plane, JP_split_frames), 199);
+    assert_int_equal(plane_count(plane, JP_delivered), 200);
+}
+
+/* ---- order ---- */
+
+static void restores_order(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+
+    for (uint64_t seq = 10; seq > 0; seq--)
+        client_send_stream(&c, 1, seq, 0, true, 8, (uint8_t)seq);
+    plane_turn(plane);
+    client_expect_nothing(&c);
+    assert_int_equal(plane_count(plane, JP_held), 10);
+    client_send_stream(&c, 2, 0, 0, true, 8, 99); /* nobody waits for another stream */
+    client_send_stream(&c, 1, 0, 0, true, 8, 0);
+    plane_turn(plane);
+    client_expect_data(&c, 8, 99);
+    for (uint64_t seq = 0; seq <= 10; seq++)
+        assert_int_equal(client_expect_data(&c, 8, (uint8_t)seq).u.stream.seq, seq);
+    assert_int_equal(plane_count(plane, JP_held), 0);
+}
+
+static void skips_gaps_in_time(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+
+    client_send_stream(&c, 1, 1, 0, true, 8, 1);
+    plane_turn(plane);
+    plane_pass(plane, plane->dp.config.reorder_timeout_us - TIMER_TICK_US);
+    client_expect_nothing(&c);
+    plane_pass(plane, 2 * TIMER_TICK_US);
+    client_expect_data(&c, 8, 1);
+    assert_int_equal(plane_count(plane, JP_gaps_skipped), 1);
+}
+
+static void skips_gaps_when_too_much_waits(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    uint32_t max = plane->dp.config.reorder_max;
+
+    for (uint64_t seq = 1; seq <= max + 1; seq++)
+        client_send_stream(&c, 1, seq, 0, true, 8, (uint8_t)seq);
+    plane_turn(plane);
+    for (uint64_t seq = 1; seq <= max + 1; seq++)
+        client_expect_data(&c, 8, (uint8_t)seq);
+    assert_int_equal(plane_count(plane, JP_gaps_skipped), 1);
+}
+
+/* A message that lost a part is not continued; the next one is whole again. */
+static void breaks_messages_off(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+
+    client_send_stream(&c, 1, 0, 0, false, 8, 0);
+    client_send_stream(&c, 1, 0, 16, false, 8, 16); /* 8-15 are lost */
+    client_send_stream(&c, 1, 0, 24, true, 8, 24);
+    client_send_stream(&c, 1, 1, 0, true, 8, 50);
+    plane_turn(plane);
+    client_expect_data(&c, 8, 0);
+    plane_pass(plane, plane->dp.config.reorder_timeout_us + TIMER_TICK_US);
+    client_expect_data(&c, 8, 50);
+    assert_int_equal(plane_count(plane, JP_gap_broken), 2);
+    plane_ignore_sent(plane);
+}
+
+/* All workers' held packets together have a cap: a lot of sessions with gaps cannot take all
+ * buffers. */
+static void held_packets_have_a_cap(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    uint32_t was = plane->dp.lcore[0]->held_max;
+
+    plane->dp.lcore[0]->held_max = 2;
+    for (uint32_t id = 0; id < 3; id++)
+        client_send_stream(&c, id, 1, 0, true, 8, (uint8_t)id);
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_held), 2);
+    client_expect_data(&c, 8, 2);
+    plane->dp.lcore[0]->held_max = was;
+}
+
+/* ---- FEC ---- */
+
+enum { K = 4, R = 2, SYMBOL = 32 };
+
+/* The sources and repairs of one block, as packets' frames. */
+struct block {
+    uint8_t frames[K + R][64];
+    uint32_t len[K + R];
+};
+
+static struct block make_block(uint64_t id, bool streams)
+{
+    struct block b;
+    struct fec_enc enc;
+    struct fec_pools pools = {.symbol_max = 1500};
+    static alignas(64) uint8_t symbols[R * 1536];
+    unsigned i;
+
+    pool_init(&pools.symbols, symbols, 1500, R);
+    assert_int_equal(fec_enc_init(&enc, K, R), 0);
+    for (i = 0; i < K; i++) {
+        uint8_t inside[SYMBOL];
+        uint64_t seq = id * K + i;
+        uint8_t *p = streams ? frame_put_stream_hdr(inside, 1, seq, 0, true)
+                             : frame_put_datagram_hdr(inside);
+
+        for (unsigned j = 0; j < 8 + i; j++) /* of different lengths */
+            *p++ = (uint8_t)(seq + j);
+        uint32_t len = (uint32_t)(p - inside);
+
+        p = frame_put_fec_source_hdr(b.frames[i], id, (uint8_t)i, (uint16_t)len);
+        memcpy(p, inside, len);
+        b.len[i] = (uint32_t)(p - b.frames[i]) + len;
+        assert_int_equal(fec_enc_add(&enc, &pools, 0, p - 2, len + 2), i == K - 1);
+    }
+    for (; i < K + R; i++) {
+        uint8_t *p = frame_put_fec_repair_hdr(b.frames[i], id, K, R, (uint8_t)(i - K));
+
+        memcpy(p, fec_enc_repair(&enc, i - K), enc.longest);
+        b.len[i] = (uint32_t)(p - b.frames[i]) + enc.longest;
+    }
+    fec_enc_close(&enc, &pools);
+    return b;
+}
+
+/* Send what of block b the mask says. */
+static void send_block(struct client *c, const struct block *b, unsigned mask)
+{
+    for (unsigned i = 0; i < K + R; i++)
+        if (mask >> i & 1)
+            client_send(c, b->frames[i], b->len[i]);
+}
+
+static void recovers_whatever_two_are_lost(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    uint64_t id = 0, lost = 0;
+
+    for (unsigned mask = 0; mask < 1u << (K + R); mask++) {
+        if (__builtin_popcount(mask) != K)
+            continue;
+        struct block b = make_block(id, true);
+
+        send_block(&c, &b, mask);
+        plane_turn(plane);
+        for (unsigned i = 0; i < K; i++)
+            client_expect_data(&c, 8 + i, (uint8_t)(id * K + i));
+        lost += K - (unsigned)__builtin_popcount(mask & ((1u << K) - 1));
+        id++;
+    }
+    assert_int_equal(plane_count(plane, JP_fec_recovered), lost);
+    assert_int_equal(plane_count(plane, JP_delivered), id * K);
+    assert_int_equal(client_session(&c)->fec_recovered, lost);
+    plane_ignore_sent(plane);
+}
+
+/* An original that comes after its recovery is not delivered again. */
+static void delivers_recovered_once(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    struct block b = make_block(0, false);
+
+    send_block(&c, &b, 0x3c);
+    send_block(&c, &b, 0x03);
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_fec_recovered), 2);
+    assert_int_equal(plane_count(plane, JP_delivered), 4);
+    assert_int_equal(plane_count(plane, JP_fec_duplicate), 2);
+    assert_int_equal(plane_count(plane, JP_repair), 2);
+}
+
+static void gives_blocks_up(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    struct block b = make_block(0, false);
+
+    send_block(&c, &b, 0x11); /* one source, one repair */
+    plane_turn(plane);
+    plane_pass(plane, plane->dp.config.fec_expire_us + 2 * TIMER_TICK_US);
+    assert_int_equal(plane_count(plane, JP_fec_lost), 3);
+    assert_int_equal(plane->dp.lcore[0]->fec.symbols.used, 0);
+}
+
+/* Sessions beyond the decoders there are go on without. */
+static void goes_on_without_decoders(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    struct pool *decoders = &plane->dp.lcore[0]->fec_decoders;
+    struct pool was = *decoders;
+    struct block b = make_block(0, false);
+
+    decoders->free = NULL;
+    send_block(&c, &b, 0x37);
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_delivered), 3);
+    assert_int_equal(plane_count(plane, JP_repair), 2);
+    *decoders = was;
+}
+
+static void protects_what_it_sends(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_new(plane, 1, 0);
+
+    c.fec_k = 4;
+    c.fec_r = 2;
+    assert_int_equal(client_install(&c), 0);
+    for (uint8_t i = 0; i < 4; i++)
+        client_send_datagram(&c, 10, i);
+    client_send_datagram(&c, 10, 4); /* alone in its block */
+    plane_turn(plane);
+    assert_int_equal(plane_ignore_sent(plane), 4 + 2 + 1);
+    plane_pass(plane, plane->dp.config.fec_flush_us + TIMER_TICK_US);
+    assert_true(plane_ignore_sent(plane) >= 2);
+    assert_int_equal(plane_count(plane, JP_repairs_sent), 4);
+}
+
+/* ---- acknowledgements and other control ---- */
+
+/* The ACK in the one packet that was sent. */
+static struct frame expect_ack(struct client *c)
+{
+    struct seen d = client_receive(c);
+    const uint8_t *p = d.frames;
+    struct frame f;
+
+    assert_int_equal(frame_next(&p, d.frames + d.frames_len, false, &f), 1);
+    assert_int_equal(f.type, FRAME_ACK);
+    rte_pktmbuf_free(d.m);
+    return f;
+}
+
+static void acknowledges_in_time(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+
+    for (unsigned i = 0; i < 3; i++)
+        client_send_datagram(&c, 10, 0);
+    c.tx.next_pn++; /* one is lost */
+    client_send_datagram(&c, 10, 0);
+    plane_turn(plane);
+    client_expect_nothing(&c);
+    plane_pass(plane, ACK_DELAY_US + TIMER_TICK_US);
+    struct frame f = expect_ack(&c);
+
+    assert_int_equal(f.u.ack.largest, 4);
+    assert_int_equal(f.u.ack.n, 2);
+    assert_int_equal(f.u.ack.ranges[1].first, 0);
+    assert_int_equal(f.u.ack.ranges[1].last, 2);
+    assert_in_range(f.u.ack.delay_us, ACK_DELAY_US, ACK_DELAY_US + 2 * TIMER_TICK_US);
+    client_expect_nothing(&c);
+}
+
+static void acknowledges_every_64(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+
+    for (unsigned i = 0; i < 2 * ACK_EVERY; i++)
+        client_send_datagram(&c, 10, 0);
+    plane_settle(plane);
+    assert_int_equal(expect_ack(&c).u.ack.largest, ACK_EVERY - 1);
+    assert_int_equal(expect_ack(&c).u.ack.largest, 2 * ACK_EVERY - 1);
+    client_expect_nothing(&c);
+    plane_pass(plane, 2 * ACK_DELAY_US);
+    client_expect_nothing(&c);
+}
+
+/* ACKs are not acknowledged, or two ends would never be silent. */
+static void acknowledges_no_acks(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    uint8_t frame[ACK_FRAME_MAX];
+
+    client_send_datagram(&c, 10, 0);
+    plane_pass(plane, ACK_DELAY_US + TIMER_TICK_US);
+    uint64_t largest = 0;
+    struct frame f = expect_ack(&c);
+    uint8_t *end =
+        frame_put_ack(frame, 0, &(struct frame_ack_range){.first = largest, .last = largest}, 1);
+
+    assert_int_equal(f.u.ack.largest, 0);
+    client_send(&c, frame, (uint32_t)(end - frame));
+    plane_pass(plane, 2 * ACK_DELAY_US);
+    client_expect_nothing(&c);
+    assert_int_equal(plane_count(plane, JP_control), 1);
+}
+
+static void answers_challenges(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    const uint8_t data[8] = "jetplane";
+    uint8_t frame[16];
+    struct frame f;
+
+    client_send(&c, frame, (uint32_t)(frame_put_path(frame, FRAME_PATH_CHALLENGE, data) - frame));
+    plane_turn(plane);
+    struct seen d = client_receive(&c);
+    const uint8_t *p = d.frames;
+
+    assert_int_equal(frame_next(&p, d.frames + d.frames_len, false, &f), 1);
+    assert_int_equal(f.type, FRAME_PATH_RESPONSE);
+    assert_memory_equal(f.u.path_data, data, 8);
+    rte_pktmbuf_free(d.m);
+}
+
+static void gives_other_packets_their_fates(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    uint8_t hello[HS_CLIENT_HELLO_LEN] = {[4] = WIRE_CLIENT_HELLO, [5] = WIRE_VERSION};
+    uint8_t arp[60] = {[12] = 8, 6, 0, 1, 8, 0, 6, 4, 0, 1};
+    struct jp_path path;
+    void *m = NULL;
+
+    client_send_payload(&c, (const uint8_t[]){0xff}, 1);
+    client_send(&c, (const uint8_t[]){FRAME_PADDING, FRAME_PING}, 2);
+    client_send_payload(&c, hello, sizeof(hello));
+    memcpy(arp + 28, c.path.peer_ip + 12, 4);
+    memcpy(arp + 38, c.path.our_ip + 12, 4);
+    plane_inject(plane, PLANE_UNTAGGED, 0, arp, sizeof(arp));
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_keepalive), 1);
+    assert_int_equal(plane_count(plane, JP_control), 1);
+    assert_int_equal(plane_count(plane, JP_punted), 1);
+    assert_int_equal(plane_count(plane, JP_arp), 1);
+    assert_int_equal(rte_ring_dequeue(plane->dp.lcore[0]->punts, &m), 0);
+    packet_path(&plane->dp, m, &path);
+    assert_memory_equal(&path, &c.path, sizeof(path));
+    rte_pktmbuf_free(m);
+    plane_ignore_sent(plane);
+}
+
+/* ---- epochs ---- */
+
+/* The client acknowledges pn, so the server may enter its next epoch. */
+static void send_ack(struct client *c, uint64_t pn)
+{
+    uint8_t frame[ACK_FRAME_MAX];
+    uint8_t *end = frame_put_ack(frame, 0, &(struct frame_ack_range){.first = pn, .last = pn}, 1);
+
+    client_send(c, frame, (uint32_t)(end - frame));
+}
+
+static void follows_the_clients_epochs(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    uint8_t late[PLANE_FRAME_MAX];
+    uint32_t late_len = 0;
+
+    for (uint64_t epoch = 0; epoch < 5; epoch++) {
+        const uint8_t datagram[] = {FRAME_DATAGRAM, (uint8_t)epoch};
+
+        client_send_datagram(&c, 1, (uint8_t)epoch);
+        plane_turn(plane);
+        client_expect_data(&c, 1, (uint8_t)epoch);
+        if (late_len > 0) { /* a packet of the epoch before still counts, once */
+            client_send_payload(&c, late, late_len);
+            plane_turn(plane);
+            client_expect_nothing(&c);
+            assert_int_equal(plane_count(plane, JP_replay_old), epoch);
+        }
+        late_len = client_seal(&c, c.tx.next_pn++, datagram, 2, late);
+        c.tx.acked = true;
+        assert_int_equal(epoch_tx_rotate(&c.tx, plane->aead), 0);
+    }
+    assert_int_equal(client_session(&c)->rx.epoch, 4);
+    assert_int_equal(plane_count(plane, JP_rekeys), 4);
+}
+
+/* Around the border, packets of both epochs share a burst, out of order. */
+static void mixes_epochs_in_a_burst(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    uint8_t old[8][PLANE_FRAME_MAX];
+    uint32_t len[8];
+    const uint8_t datagram[] = {FRAME_DATAGRAM, 1};
+    uint64_t border = UINT64_C(1) << EPOCH_SHIFT;
+
+    for (unsigned i = 0; i < 8; i++)
+        len[i] = client_seal(&c, border - 8 + i, datagram, 2, old[i]);
+    c.tx.acked = true;
+    assert_int_equal(epoch_tx_rotate(&c.tx, plane->aead), 0);
+    for (unsigned i = 0; i < 8; i++) {
+        client_send(&c, datagram, 2);
+        client_send_payload(&c, old[i], len[i]);
+    }
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_delivered), 16);
+    assert_int_equal(plane_count(plane, JP_rekeys), 1);
+}
+
+/* Four sessions and more change epochs in one burst: the keys expanded for it have their limit, the
+ * packets not. */
+static void many_sessions_change_epochs_at_once(void **state)
+{
+    struct plane *plane = *state;
+    struct client c[12];
+
+    for (unsigned i = 0; i < 12; i++) {
+        c[i] = client_start(plane, i, PLANE_DISCARD);
+        c[i].tx.acked = true;
+        assert_int_equal(epoch_tx_rotate(&c[i].tx, plane->aead), 0);
+    }
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < 12; i++)
+            client_send_datagram(&c[i], 10, 0);
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_delivered), 36);
+    assert_int_equal(plane_count(plane, JP_rekeys), 12);
+}
+
+static void enters_epochs_when_acknowledged(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    struct session *s = client_session(&c);
+    uint64_t last = (UINT64_C(1) << EPOCH_SHIFT) - 1;
+
+    s->tx.next_pn = last; /* as if it had sent all the others */
+    client_send_datagram(&c, 1, 1);
+    client_send_datagram(&c, 1, 2);
+    plane_turn(plane);
+    client_expect_data(&c, 1, 1);
+    client_expect_nothing(&c);
+    assert_int_equal(plane_count(plane, JP_tx_blocked), 1);
+    send_ack(&c, last);
+    client_send_datagram(&c, 1, 3);
+    plane_turn(plane);
+    struct seen d = client_receive(&c);
+
+    assert_int_equal(d.pn, last + 1);
+    rte_pktmbuf_free(d.m);
+    assert_int_equal(s->tx.epoch, 1);
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, plane_setup, plane_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(echoes_over_ip4),
+        CASE(echoes_over_ip6),
+        CASE(echoes_over_vlan),
+        CASE(takes_priority_tags),
+        CASE(splits_a_packets_frames),
+        CASE(restores_order),
+        CASE(skips_gaps_in_time),
+        CASE(skips_gaps_when_too_much_waits),
+        CASE(breaks_messages_off),
+        CASE(held_packets_have_a_cap),
+        CASE(recovers_whatever_two_are_lost),
+        CASE(delivers_recovered_once),
+        CASE(gives_blocks_up),
+        CASE(goes_on_without_decoders),
+        CASE(protects_what_it_sends),
+        CASE(acknowledges_in_time),
+        CASE(acknowledges_every_64),
+        CASE(acknowledges_no_acks),
+        CASE(answers_challenges),
+        CASE(gives_other_packets_their_fates),
+        CASE(follows_the_clients_epochs),
+        CASE(mixes_epochs_in_a_burst),
+        CASE(many_sessions_change_epochs_at_once),
+        CASE(enters_epochs_when_acknowledged),
+    };
+
+    return cmocka_run_group_tests_name("pipeline", tests, NULL, NULL);
+}
