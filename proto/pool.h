@@ -7,17 +7,18 @@
 #include <stdint.h>
 
 struct pool {
-    void *free;          /* first free object, linked through its first word */
+    void *free; /* first free object, linked through its first word */
     uint32_t object_size;
     uint32_t capacity;
     uint32_t used;
 };
 
-/* Bytes of memory that n objects of `size` bytes need; objects are 64-byte aligned if the memory is. */
+/* Bytes of memory that n objects of `size` bytes need; objects are 64-byte aligned if the memory
+ * is. */
 size_t pool_footprint(uint32_t size, uint32_t n);
 
-/* Carve n objects of `size` bytes out of mem (64-byte aligned, pool_footprint bytes, owned by the caller,
- * outliving the pool). */
+/* Carve n objects of `size` bytes out of mem (64-byte aligned, pool_footprint bytes, owned by the
+ * caller, outliving the pool). */
 void pool_init(struct pool *pool, void *mem, uint32_t size, uint32_t n);
 
 /* An object with undefined contents, or NULL when the pool is exhausted. */

@@ -1,7 +1,7 @@
-/* Per-stream reordering: fragments leave in (message sequence, offset) order. A gap holds what is behind it
- * until it fills, its time is up, or the session holds too many packets; then the gap is skipped. A gap on one
- * stream never holds another. Intrusive: the node lives with its packet, so nothing is allocated. Owned by
- * one thread; times are microseconds. */
+/* Per-stream reordering: fragments leave in (message sequence, offset) order. A gap holds what is
+ * behind it until it fills, its time is up, or the session holds too many packets; then the gap is
+ * skipped. A gap on one stream never holds another. Intrusive: the node lives with its packet, so
+ * nothing is allocated. Owned by one thread; times are microseconds. */
 #ifndef PROTO_REORDER_H
 #define PROTO_REORDER_H
 
@@ -12,10 +12,10 @@ struct reorder_node {
     struct reorder_node *next, *prev;
     uint64_t seq;
     uint32_t offset;
-    uint32_t len;        /* payload bytes; offset + len fits */
+    uint32_t len; /* payload bytes; offset + len fits */
     bool fin;
-    bool gap;            /* out: something before this fragment was skipped */
-    uint64_t arrived;    /* out: when it, or the first of those held behind it if that was earlier, arrived */
+    bool gap;         /* out: something before this fragment was skipped */
+    uint64_t arrived; /* out: when it, or a fragment held behind it, arrived, the earlier */
 };
 
 struct reorder_stream {
@@ -26,26 +26,29 @@ struct reorder_stream {
 };
 
 struct reorder_limits {
-    uint32_t max_held;   /* packets per session, over all its streams */
+    uint32_t max_held; /* packets per session, over all its streams */
     uint32_t timeout_us;
 };
 
 enum reorder_verdict {
     REORDER_RELEASED, /* *out lists this node, and those it freed, in order */
     REORDER_HELD,
-    REORDER_DUPLICATE, /* already delivered, skipped or held, in part or whole, or empty without being the
-                        * message's end: the caller drops the packet */
-    REORDER_OVERFLOW, /* as RELEASED, after skipping this stream's gap because *held reached max_held;
-                       * the pushed node itself may be held or released */
+    REORDER_DUPLICATE, /* already delivered, skipped or held, in part or whole, or empty without
+                        * being the message's end: the caller drops the packet */
+    REORDER_OVERFLOW,  /* as RELEASED, after skipping this stream's gap because *held reached
+                        * max_held; the pushed node itself may be held or released */
 };
 
-/* Push one fragment. *held is the session's count over all its streams. *out is NULL or a list. What comes in
- * order, or late by little, is O(1); the worst case walks what the stream holds, at most max_held. */
-enum reorder_verdict reorder_push(struct reorder_stream *s, uint32_t *held, const struct reorder_limits *lim,
-    struct reorder_node *n, uint64_t now, struct reorder_node **out);
-/* Skip every gap whose oldest held fragment arrived timeout_us ago or longer; returns the released list. */
-struct reorder_node *reorder_expire(struct reorder_stream *s, uint32_t *held, const struct reorder_limits *lim,
-    uint64_t now);
+/* Push one fragment. *held is the session's count over all its streams. *out is NULL or a list.
+ * What comes in order, or late by little, is O(1); the worst case walks what the stream holds, at
+ * most max_held. */
+enum reorder_verdict reorder_push(struct reorder_stream *s, uint32_t *held,
+                                  const struct reorder_limits *lim, struct reorder_node *n,
+                                  uint64_t now, struct reorder_node **out);
+/* Skip every gap whose oldest held fragment arrived timeout_us ago or longer; returns the released
+ * list. */
+struct reorder_node *reorder_expire(struct reorder_stream *s, uint32_t *held,
+                                    const struct reorder_limits *lim, uint64_t now);
 /* When reorder_expire has work (us), UINT64_MAX when nothing is held. */
 uint64_t reorder_deadline(const struct reorder_stream *s, const struct reorder_limits *lim);
 /* Take everything held, in order. */

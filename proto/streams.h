@@ -1,5 +1,5 @@
-/* The streams of one session: found by id, made on first use, in chunks from a pool so that an idle session
- * costs nothing and a peer cannot make more than max_streams of them. Owned by one thread. */
+/* The streams of one session: found by id, made on first use, in chunks from a pool so that an idle
+ * session costs nothing and a peer cannot make more than max_streams. Owned by one thread. */
 #ifndef PROTO_STREAMS_H
 #define PROTO_STREAMS_H
 
@@ -16,7 +16,7 @@ struct stream {
     uint64_t tx_seq;    /* message being sent, or the next to send */
     uint64_t rx_broken; /* 1 + the message that lost a part to a skipped gap; 0: none */
     uint32_t id;
-    bool tx_open;       /* fragments of tx_seq were sent, its end not yet */
+    bool tx_open; /* fragments of tx_seq were sent, its end not yet */
 };
 
 struct stream_chunk {
@@ -30,13 +30,14 @@ struct streams {
     struct stream_chunk *chunks;
     struct stream *last; /* the one used last: most packets hit it */
     uint32_t count;
-    uint32_t max;        /* ids must be below it; the negotiated limit */
+    uint32_t max; /* ids must be below it; the negotiated limit */
 };
 
 void streams_init(struct streams *t, uint32_t max);
 /* streams_get for another stream than the last. */
 struct stream *streams_find(struct streams *t, struct pool *chunks, uint32_t id);
-/* The stream, made when new; NULL when id >= max or the pool (objects of struct stream_chunk) is dry. */
+/* The stream, made when new; NULL when id >= max or the pool (objects of struct stream_chunk) is
+ * dry. */
 static inline struct stream *streams_get(struct streams *t, struct pool *chunks, uint32_t id)
 {
     return t->last && t->last->id == id ? t->last : streams_find(t, chunks, id);

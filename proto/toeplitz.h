@@ -1,4 +1,5 @@
-/* The Toeplitz hash that NICs use for RSS, over the one input Jetplane steers by: a 4-byte SPI, big endian. */
+/* The Toeplitz hash that NICs use for RSS, over the one input Jetplane steers by: a 4-byte SPI, big
+ * endian. */
 #ifndef PROTO_TOEPLITZ_H
 #define PROTO_TOEPLITZ_H
 

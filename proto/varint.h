@@ -16,14 +16,15 @@ static inline size_t varint_size(uint64_t v)
     return v < 1 << 6 ? 1 : v < 1 << 14 ? 2 : v < 1 << 30 ? 4 : 8;
 }
 
-/* Store v (<= VARINT_MAX) at p, which has varint_size(v) bytes of room; returns the byte after it. */
+/* Store v (<= VARINT_MAX) at p, which has varint_size(v) bytes of room; returns the byte behind. */
 uint8_t *varint_put(uint8_t *p, uint64_t v);
 
-/* As varint_get for fewer than 8 bytes at p; returns the byte behind the varint, NULL when it is cut. */
+/* As varint_get for fewer than 8 bytes at p; returns the byte behind the varint, NULL when it is
+ * cut. */
 const uint8_t *varint_get_near_end(const uint8_t *p, const uint8_t *end, uint64_t *v);
 
-/* Load one varint from [*p, end) and advance *p behind it. False, *p unchanged, when it is cut short.
- * Encodings longer than needed are accepted, as in QUIC. */
+/* Load one varint from [*p, end) and advance *p behind it. False, *p unchanged, when it is cut
+ * short. Encodings longer than needed are accepted, as in QUIC. */
 static inline bool varint_get(const uint8_t **p, const uint8_t *end, uint64_t *v)
 {
     const uint8_t *q = *p;

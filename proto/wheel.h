@@ -26,8 +26,9 @@ static inline bool wheel_armed(const struct wheel_entry *e)
 {
     return e->next != 0;
 }
-/* Advance towards `now` and take up to max entries that are due, disarmed, into out; returns how many. When
- * it returns max there may be more: call again. Entries a whole turn or more ahead stay in their slot. */
+/* Advance towards `now` and take up to max entries that are due, disarmed, into out; returns how
+ * many. When it returns max there may be more: call again. Entries a whole turn or more ahead stay
+ * in their slot. */
 unsigned wheel_expire(struct wheel *w, uint64_t now, struct wheel_entry **out, unsigned max);
 
 #endif

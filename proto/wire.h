@@ -1,12 +1,13 @@
-/* The outer packet: what travels as UDP payload, and the one length gate every received byte passes.
+/* The outer packet: what travels as UDP payload, and the one length gate every received byte
+ * passes.
  *
- *   data       SPI (4) | low 32 bits of packet number (4) | packet number (8) | ciphertext | tag (16)
+ *   data       SPI (4) | low half of packet number (4) | packet number (8) | ciphertext | tag (16)
  *   handshake  0 (4) | type (1) | version (1) | reserved, 0 (2) | body
  *   keepalive  0xFF
  *
  * Data packets are ESP in UDP: RFC 4303, RFC 3948, with the 64-bit packet number as explicit IV
- * (RFC 4106, RFC 7634). The plaintext ends with the ESP trailer: padding 1, 2, 3 ... to a multiple of
- * four bytes, pad length, next header. */
+ * (RFC 4106, RFC 7634). The plaintext ends with the ESP trailer: padding 1, 2, 3 ... to a multiple
+ * of four bytes, pad length, next header. */
 #ifndef PROTO_WIRE_H
 #define PROTO_WIRE_H
 
@@ -19,12 +20,12 @@ enum {
     WIRE_TRAILER_MIN = 2,
     WIRE_TRAILER_MAX = 5,
     WIRE_HS_HDR = 8,
-    WIRE_SPI_MIN = 256,         /* 1-255 are reserved by RFC 4303 */
-    WIRE_NEXT_HEADER = 253,     /* RFC 3692 experimental protocol number */
+    WIRE_SPI_MIN = 256,     /* 1-255 are reserved by RFC 4303 */
+    WIRE_NEXT_HEADER = 253, /* RFC 3692 experimental protocol number */
     WIRE_VERSION = 1,
-    WIRE_HS_MAX = 1400,         /* a handshake packet fits one 1400-byte UDP payload */
-    WIRE_UDP_PORT = 4500,       /* RFC 3948: NICs know ESP behind it */
-    WIRE_QUOTE = 32,            /* leading bytes of a data packet that a RESET quotes */
+    WIRE_HS_MAX = 1400,   /* a handshake packet fits one 1400-byte UDP payload */
+    WIRE_UDP_PORT = 4500, /* RFC 3948: NICs know ESP behind it */
+    WIRE_QUOTE = 32,      /* leading bytes of a data packet that a RESET quotes */
 };
 #define WIRE_OVERHEAD_MAX (WIRE_DATA_HDR + WIRE_TRAILER_MAX + WIRE_TAG)
 
@@ -53,8 +54,8 @@ struct wire_info {
     uint8_t hs_version;
 };
 
-/* The length gate. Classifies a UDP payload of len bytes and fills what its kind carries; a kind other
- * than the first three means drop. Reads no byte it has not checked. */
+/* The length gate. Classifies a UDP payload of len bytes and fills what its kind carries; a kind
+ * other than the first three means drop. Reads no byte it has not checked. */
 enum wire_kind wire_classify(const uint8_t *udp, size_t len, struct wire_info *info);
 
 /* Write the 16-byte data header. */
@@ -66,8 +67,8 @@ void wire_hs_hdr_put(uint8_t hdr[WIRE_HS_HDR], enum wire_hs_type type);
 /* Append the ESP trailer behind frames_len bytes of frames; returns its length (2-5). */
 size_t wire_trailer_put(uint8_t *end, size_t frames_len);
 
-/* Length of the frames in front of the ESP trailer of text_len bytes of plaintext, or -EBADMSG when the
- * trailer is not one of ours. */
+/* Length of the frames in front of the ESP trailer of text_len bytes of plaintext, or -EBADMSG when
+ * the trailer is not one of ours. */
 int wire_trailer_strip(const uint8_t *text, size_t text_len);
 
 #endif
