@@ -53,10 +53,4 @@ void egress_datagram(struct lcore *lc, const struct jp_path *path, const uint8_t
  * queue does the same first. */
 void egress_run(struct lcore *lc);
 
-/* Write the L2-UDP header template of a path into header (<= 66 bytes); returns its length. Lengths
- * are 0, the IPv4 checksum is that of length 0, an IPv6 UDP checksum field holds the pseudo
- * header's sum without length. Shared by egress_datagram and the session's cached header (path.c).
- */
-uint16_t path_header(uint8_t header[66], const struct jp_path *path);
-
 #endif

@@ -11,12 +11,12 @@
 #include "burst.h"
 #include "frame.h"
 #include "lcore.h"
+#include "path.h"
 #include "session.h"
 #include "wire.h"
 
 enum {
     EGRESS_QUEUE = 1024,  /* submitted packets a lcore holds at most; a power of two */
-    PATH_HEADER_MAX = 66, /* Ethernet, VLAN, IPv6 and UDP */
     /* bytes in front of a frame's data that headers may take, and behind it */
     EGRESS_FRONT = PATH_HEADER_MAX + WIRE_DATA_HDR + FRAME_FEC_HDR_MAX + FRAME_STREAM_HDR_MAX,
     EGRESS_BEHIND = WIRE_TRAILER_MAX + WIRE_TAG,
@@ -76,7 +76,7 @@ static inline unsigned port_index(const struct dataplane *dp, uint16_t id)
 }
 
 /* Put a path's header template in front of m, a UDP payload, and fill in lengths and checksums
- * (path.c). */
+ * (address.c). */
 void path_prepend(const struct dataplane *dp, const struct jp_path *path, const uint8_t *header,
                   uint16_t header_len, struct rte_mbuf *m);
 
