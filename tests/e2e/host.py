@@ -1,0 +1,142 @@
+"""Hosts for tests: network namespaces without names, joined by veth pairs, and the programs in them. All of it lives in
+this process: when it ends, however it ends, the kernel takes everything away."""
+
+import contextlib
+import ctypes
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
+ETH_P_ALL = 3
+
+
+def wait_for(condition, seconds=10, what="it"):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.01)
+    return value
+
+
+def _checked(result):
+    if result != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+class Host:
+    """A network namespace. Sockets and programs made in `with host:` belong to it."""
+
+    def __init__(self):
+        with open("/proc/thread-self/ns/net") as home:
+            _checked(LIBC.unshare(CLONE_NEWNET))
+            self._ns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            _checked(LIBC.setns(home.fileno(), CLONE_NEWNET))
+        self._homes = []
+        self.ip("link", "set", "lo", "up")
+
+    def __enter__(self):
+        self._homes.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        _checked(LIBC.setns(self._ns, CLONE_NEWNET))
+        return self
+
+    def __exit__(self, *_):
+        _checked(LIBC.setns(self._homes[-1], CLONE_NEWNET))
+        os.close(self._homes.pop())
+
+    def close(self):
+        os.close(self._ns)
+
+    def run(self, *command, **options):
+        with self:
+            return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, **options).stdout
+
+    def ip(self, *arguments):
+        return self.run("ip", *arguments)
+
+    def wire(self, other):
+        """Join both by a veth pair, eth0 on either side, whose packets have all their checksums."""
+        path = f"/proc/{os.getpid()}/fd/{other._ns}"
+        self.ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", path)
+        for host in self, other:
+            host.run("ethtool", "-K", "eth0", "tx", "off", "gro", "off", "gso", "off", "tso", "off")
+            host.ip("link", "set", "eth0", "up")
+
+    def address(self, *addresses, device="eth0"):
+        for address in addresses:
+            self.ip("addr", "add", address, "dev", device, *(["nodad"] if ":" in address else []))
+
+    def no_kernel_ip6(self, device="all"):
+        """Its programs drive the wire: the kernel must not say anything there by itself."""
+        with self:
+            pathlib.Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6").write_text("1")
+
+    def sent(self):
+        """Packets its kernel has put on the wire."""
+        return json.loads(self.ip("-j", "-s", "link", "show", "eth0"))[0]["stats64"]["tx"]["packets"]
+
+    @contextlib.contextmanager
+    def raw_socket(self, buffer=32 << 20):
+        """A socket for whole Ethernet frames on eth0."""
+        with self:
+            raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        with raw:
+            raw.setsockopt(socket.SOL_SOCKET, 33, buffer)  # SO_RCVBUFFORCE
+            raw.bind(("eth0", ETH_P_ALL))
+            raw.setblocking(False)
+            yield raw
+
+    def start(self, name, *command, log, **environment):
+        with self:
+            return Program(name, command, log, environment)
+
+
+class Program:
+    """A process that ends with this one; its output goes to a file."""
+
+    def __init__(self, name, command, log, environment=()):
+        self.name, self.log = name, pathlib.Path(log)
+        with open(self.log, "ab") as output:
+            self.process = subprocess.Popen(
+                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env={**os.environ, **dict(environment)},
+                preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+            )
+        self.pid = self.process.pid
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def said(self, text):
+        """Whether it has; fails when the program ended without."""
+        if text in self.text():
+            return True
+        assert self.alive(), f"{self.name} ended with {self.process.returncode}:\n{self.text()}"
+        return False
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def kill(self):
+        """As `kill -9`."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self, seconds=60):
+        """End it as an operator does; it must end well, and no sanitizer may have complained."""
+        if self.alive():
+            self.process.terminate()
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} does not stop:\n{self.text()}") from None
+        text = self.text()
+        assert "Sanitizer" not in text and "runtime error" not in text, text
+        assert status == 0, f"{self.name} ended with {status}:\n{text}"

@@ -1,0 +1,199 @@
+"""A whole Jetplane for tests: jetplane-dp and jetplaned with configurations, sockets and an identity of their own.
+
+      client host                         plane host
+    +------------------+              +-------------------------------+
+    |  kernel sockets  |     veth     |  jetplane-dp                  |
+    |  198.18.0.2/24   eth0 ------ eth0  198.18.0.1/24  (af_packet or |
+    |  fd00::2/64      |              |  fd00::1/64      af_xdp)      |
+    +------------------+              |     | Unix socket             |
+                                      |  jetplaned --- jetctl         |
+                                      +-------------------------------+
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import jetclient
+import jetwire as w
+from host import Host, wait_for
+from vlan import VlanInterface
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("JETPLANE_BUILD", ROOT / "build"))
+SANITIZED = pathlib.Path(os.environ.get("JETPLANE_SANITIZE", ROOT / "build/sanitize"))
+SERVER = {4: "198.18.0.1", 6: "fd00::1"}
+CLIENT = {4: "198.18.0.2", 6: "fd00::2"}
+
+
+def _counters():
+    text = (ROOT / "include/jetplane/counters.h").read_text()
+    lists = re.split(r"#define (JP_\w+)\(X\)", text)[1:]
+    return {name: re.findall(r"\bX\((\w+),", body) for name, body in zip(lists[::2], lists[1::2])}
+
+
+COUNTERS = _counters()
+
+
+def unaccounted(total):
+    """Sources - fates - drops - held: 0 when every packet has exactly one end."""
+    ends = COUNTERS["JP_FATES"] + COUNTERS["JP_DROPS"] + ["held"]
+    return sum(total[name] for name in COUNTERS["JP_SOURCES"]) - sum(total[name] for name in ends)
+
+
+class Plane:
+    """Started by start(). `data` and `control` are keys for the two configurations, over the ones here. Without
+    `control` (None) there is no jetplaned: the test is the control plane."""
+
+    def __init__(self, control=(), build=BUILD, queues=1, device="af_packet", vlan=0, **data):
+        self.build = pathlib.Path(build)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jetplane-e2e-"))
+        self.socket, self.ctl_socket = self.folder / "dp.sock", self.folder / "ctl.sock"
+        self.client_host, self.host = Host(), Host()
+        self.host.no_kernel_ip6()
+        self.client_host.wire(self.host)
+        self._give_addresses(vlan)
+        self.device = device
+        self.data = {
+            "name": self.folder.name, "control_socket": str(self.socket),
+            "ports": [{
+                "device": self._device(device, queues), "vlan": vlan,
+                "addresses": [SERVER[4] + "/24", SERVER[6] + "/64"],
+            }],
+            "lcores": queues, "hugepages": False, "idle_sleep_us": 50, "max_sessions": 1024, **data,
+        }
+        self.control = None if control is None else {
+            "data_plane_socket": str(self.socket), "control_socket": str(self.ctl_socket),
+            "identity_file": str(self.folder / "identity.key"), "log_level": "debug", **dict(control),
+        }
+        self.dp = self.daemon = None
+        self.kem = w.MlKem(str(BUILD / "tests/tools/mlkem-helper"))
+
+    @staticmethod
+    def _device(kind, queues):
+        if kind == "af_xdp":
+            return f"net_af_xdp0,iface=eth0,force_copy=1,queue_count={queues}"
+        return f"net_af_packet0,iface=eth0,qpairs={queues}"
+
+    def _give_addresses(self, vlan):
+        self.tagger = None
+        if vlan:
+            self.client_host.no_kernel_ip6("eth0")
+            self.tagger = VlanInterface(self.client_host, vlan)
+        self.client_host.address(CLIENT[4] + "/24", CLIENT[6] + "/64", device="vlan0" if vlan else "eth0")
+
+    # ---- the processes ----
+
+    def start(self):
+        self.start_dp()
+        if self.control is not None:
+            self.start_daemon()
+        return self
+
+    def start_dp(self):
+        path = self.folder / "dp.yaml"
+        path.write_text(json.dumps(self.data))  # JSON is YAML
+        command = [self.build / "dataplane/jetplane-dp", "--config", path]
+        if self.device == "af_xdp":  # which keeps its map in a bpffs
+            command = ["unshare", "--mount", "sh", "-c", 'mount -t bpf bpf /sys/fs/bpf && exec "$0" "$@"', *command]
+        self.dp = self.host.start(
+            "jetplane-dp", *command, log=self.folder / "dp.log",
+            ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1",
+        )
+        wait_for(lambda: self.dp.said(": ready: ") and self.socket.exists(), 60, "jetplane-dp")
+        return self.dp
+
+    def start_daemon(self, wait=True):
+        path = self.folder / "jetplaned.yaml"
+        path.write_text(json.dumps(self.control))
+        self.daemon = self.host.start(
+            "jetplaned", self.build / "control/jetplaned", "--config", path, log=self.folder / "jetplaned.log"
+        )
+        if wait:
+            wait_for(self.up, 30, "jetplaned and the data plane")
+        return self.daemon
+
+    def up(self):
+        assert self.daemon.alive(), self.daemon.text()
+        done = self._jetctl("status")
+        return done.returncode == 0 and json.loads(done.stdout)["data_plane"]["state"] == "up"
+
+    def kill_dp(self):
+        self.dp.kill()
+        self.dp.log.rename(self.dp.log.with_suffix(".killed.log"))
+
+    def stop(self):
+        """Both, gracefully, after checking the books; always leaves nothing."""
+        try:
+            if self.daemon and self.daemon.alive() and self.dp and self.dp.alive():
+                self.settle()
+            for program in self.daemon, self.dp:
+                if program:
+                    program.stop()
+        finally:
+            self.clean()
+
+    def clean(self):
+        for program in self.daemon, self.dp:
+            if program and program.alive():
+                program.kill()
+        if self.tagger:
+            self.tagger.close()
+        for host in self.client_host, self.host:
+            host.close()
+        for path in self.folder.iterdir():
+            path.unlink()
+        self.folder.rmdir()
+
+    # ---- asking ----
+
+    def _jetctl(self, *arguments):
+        command = [self.build / "control/ctl/jetctl", "--socket", self.ctl_socket, "--json", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+    def jetctl(self, *arguments):
+        done = self._jetctl(*arguments)
+        assert done.returncode == 0, f"jetctl {arguments}: {done.returncode} {done.stdout} {done.stderr}"
+        return json.loads(done.stdout)
+
+    def total(self):
+        return self.jetctl("stats")["total"]
+
+    def sessions(self):
+        return self.jetctl("sessions", "--limit", 0)["sessions"]
+
+    def identity(self):
+        return bytes.fromhex(self.jetctl("status")["jetplaned"]["identity"])
+
+    def settle(self, seconds=10):
+        """Wait until nothing is under way any more; then every packet must be accounted for."""
+        wait_for(self._quiet, seconds, "silence")
+        total = self.total()
+        assert unaccounted(total) == 0, {name: value for name, value in total.items() if value}
+        return total
+
+    def _quiet(self):
+        before = self.total()
+        with self.client_host:
+            subprocess.run(["sleep", "0.2"], check=True)
+        after = self.total()
+        return after["held"] == 0 and all(
+            before[name] == after[name] for name in COUNTERS["JP_SOURCES"] + ["delivered", "tx_packets"]
+        )
+
+    # ---- clients ----
+
+    def session(self, version=4, port=4500, **options):
+        """A client with a session, on the client host."""
+        with self.client_host:
+            return jetclient.Session(self.kem, SERVER[version], port, **options)
+
+    def run_client(self, *arguments, version=4):
+        """tests/e2e/jetclient.py as a program of its own on the client host; what it printed."""
+        client = pathlib.Path(__file__).with_name("jetclient.py")
+        return json.loads(self.client_host.run(
+            "/usr/bin/python3", str(client), "--kem", self.kem.helper, "--server", SERVER[version], *map(str, arguments)
+        ))
