@@ -16,7 +16,6 @@
 #include "control.h"
 #include "ingress/ingress.h"
 #include "setup.h"
-#include "wire.h"
 
 enum { INBOX_MAX = 32, UDP_HDR = 8 };
 /* The workers' rings are looked at this often: while something happens, and when it has been quiet
@@ -73,18 +72,9 @@ static void command_send(struct lcore *lc, const union request *in, size_t size)
 
 static const char *take_install(struct dataplane *dp, union request *in)
 {
-    uint32_t spi = in->install.server_spi;
-
     if (in->install.reply_len > sizeof(in->install.reply))
         return "INSTALL with a reply longer than the message";
-    if (spi < WIRE_SPI_MIN) {
-        struct jp_ipc_installed *out = outbox_add(JP_IPC_INSTALLED, sizeof(*out));
-
-        out->server_spi = spi;
-        out->result = -EINVAL;
-    } else {
-        command_send(dp->lcore[owner_of(dp, spi)], in, sizeof(in->install));
-    }
+    command_send(dp->lcore[owner_of(dp, in->install.server_spi)], in, sizeof(in->install));
     sodium_memzero(&in->install, sizeof(in->install));
     return NULL;
 }
@@ -164,7 +154,8 @@ static bool workers_ready(const struct dataplane *dp)
     return true;
 }
 
-/* Returns how many came. The outbox is empty, so every message may be answered at once. */
+/* Returns how many came. Nothing here is answered at once, so a peer that sends before it receives
+ * is no trouble. */
 static unsigned receive_requests(struct dataplane *dp)
 {
     struct mmsghdr header[INBOX_MAX];
@@ -172,8 +163,6 @@ static unsigned receive_requests(struct dataplane *dp)
     const char *wrong = NULL;
     int n;
 
-    if (!workers_ready(dp))
-        return 0;
     for (unsigned i = 0; i < INBOX_MAX; i++) {
         part[i] =
             (struct iovec){.iov_base = &control.inbox[i], .iov_len = sizeof(control.inbox[i])};
@@ -269,18 +258,20 @@ static unsigned drain_worker(struct dataplane *dp, unsigned worker)
 
 /* ---- the connection ---- */
 
-static void greet(struct dataplane *dp)
+static void accept_candidate(void)
 {
     int fd = control_accept(control.listener);
-    int ret;
 
-    if (fd >= 0) {
-        close_fd(&control.candidate);
-        control.candidate = fd;
-    }
-    if (control.candidate < 0)
+    if (fd < 0)
         return;
-    ret = control_greeted(control.candidate);
+    close_fd(&control.candidate);
+    control.candidate = fd;
+}
+
+static void greet_candidate(struct dataplane *dp)
+{
+    int ret = control_greeted(control.candidate);
+
     if (ret == -EAGAIN)
         return;
     if (ret == 0)
@@ -297,12 +288,6 @@ static void greet(struct dataplane *dp)
     dp->control_up = true;
 }
 
-int control_open(struct dataplane *dp)
-{
-    control.listener = control_listen(dp->config.control_socket);
-    return control.listener < 0 ? control.listener : 0;
-}
-
 static void flush(struct dataplane *dp)
 {
     int ret = control.peer >= 0 ? outbox_send(control.peer) : 0;
@@ -311,36 +296,48 @@ static void flush(struct dataplane *dp)
         disconnect(dp, strerror(-ret));
 }
 
-bool control_turn(struct dataplane *dp)
+int control_open(struct dataplane *dp)
 {
-    unsigned work = 0;
-
-    control.first = (control.first + 1) % dp->lcores;
-    greet(dp);
-    flush(dp);
-    if (outbox_empty()) {
-        if (control.peer >= 0)
-            work += receive_requests(dp);
-        for (unsigned i = 0; i < dp->lcores; i++)
-            work += drain_worker(dp, (control.first + i) % dp->lcores);
-        flush(dp);
-    }
-    control.quiet_turns = work > 0 ? 0 : control.quiet_turns + 1;
-    return !control.stop;
+    control.listener = control_listen(dp->config.control_socket);
+    return control.listener < 0 ? control.listener : 0;
 }
 
-void control_wait(void)
+/* Sleep until a socket has something or the workers' rings are due to be looked at. Negative
+ * descriptors, and those of requests that no worker can take now, are left out. */
+static void wait_for_work(const struct dataplane *dp, struct pollfd fds[3])
 {
-    struct pollfd fds[] = {
-        {.fd = control.listener, .events = POLLIN},
-        {.fd = control.candidate, .events = POLLIN},
-        {.fd = outbox_empty() ? control.peer : -1, .events = POLLIN},
-    };
-    long us = control.quiet_turns > QUIET_TURNS ? QUIET_WAIT_US : BUSY_WAIT_US;
+    long us = control.quiet_turns == 0            ? 0
+              : control.quiet_turns < QUIET_TURNS ? BUSY_WAIT_US
+                                                  : QUIET_WAIT_US;
     struct timespec timeout = {.tv_nsec = us * 1000};
 
-    if (control.quiet_turns > 0)
-        ppoll(fds, RTE_DIM(fds), &timeout, NULL);
+    fds[0] = (struct pollfd){.fd = control.listener, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = control.candidate, .events = POLLIN};
+    fds[2] = (struct pollfd){.fd = workers_ready(dp) ? control.peer : -1, .events = POLLIN};
+    if (ppoll(fds, 3, &timeout, NULL) < 0)
+        fds[0].revents = fds[1].revents = fds[2].revents = 0;
+}
+
+bool control_turn(struct dataplane *dp)
+{
+    struct pollfd fds[3];
+    unsigned work = 0;
+
+    wait_for_work(dp, fds);
+    if (fds[2].revents)
+        work += receive_requests(dp);
+    if (fds[1].revents)
+        greet_candidate(dp);
+    if (fds[0].revents)
+        accept_candidate();
+    flush(dp);
+    control.first = (control.first + 1) % dp->lcores;
+    if (outbox_empty())
+        for (unsigned i = 0; i < dp->lcores; i++)
+            work += drain_worker(dp, (control.first + i) % dp->lcores);
+    flush(dp);
+    control.quiet_turns = work > 0 ? 0 : control.quiet_turns + 1;
+    return !control.stop;
 }
 
 void control_close(struct dataplane *dp)

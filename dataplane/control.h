@@ -24,7 +24,6 @@ int control_welcome(int fd, const struct dataplane *dp);
 
 enum { OUTBOX_MAX = 64 };
 
-/* Empty: there is room for OUTBOX_MAX messages. */
 bool outbox_empty(void);
 unsigned outbox_room(void);
 /* A message of this type and size to be filled in, header done and the rest undefined. There must be room. */

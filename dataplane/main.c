@@ -109,6 +109,8 @@ static int setup(void)
     if (!mbufs)
         return -1;
     ret = stats_create(&dp);
+    if (ret == 0) /* first, so that a second data plane by mistake touches no port */
+        ret = control_open(&dp);
     if (ret == 0)
         ret = ports_start(&dp, mbufs);
     if (ret != 0)
@@ -119,7 +121,7 @@ static int setup(void)
     for (unsigned i = 0; i < dp.lcores; i++)
         if (!lcore_new(&dp, i, mbufs, &stop_workers))
             return -1;
-    return control_open(&dp);
+    return 0;
 }
 
 static void say_ready(void)
@@ -148,11 +150,9 @@ static void run(void)
             ports_sample(&dp);
             next_sample += hz;
         }
-        control_wait();
     }
     stop_workers = true;
     rte_eal_mp_wait_lcore();
-    control_turn(&dp); /* what the workers said last */
 }
 
 int main(int argc, char **argv)

@@ -32,12 +32,11 @@ struct rate_limit *rate_limit_new(uint32_t rate, uint32_t burst, int socket);
 /* May one more from ip (v4-mapped) pass at now (us)? */
 bool rate_limit_pass(struct rate_limit *limit, const uint8_t ip[16], uint64_t now);
 
-/* control.c: the socket to jetplaned; never blocks. control_turn moves punts and events up and messages down. */
+/* control.c: the socket to jetplaned. control_turn moves punts and events up and messages down, after sleeping for at
+ * most a millisecond when there is nothing to do; it waits for neither side. */
 int control_open(struct dataplane *dp);
 /* Returns false when the data plane was asked to stop. */
 bool control_turn(struct dataplane *dp);
-/* Sleep until something may be to do: at most a millisecond. */
-void control_wait(void);
 void control_close(struct dataplane *dp);
 
 /* worker.c: one lcore's loop, until *lc->stop. */
