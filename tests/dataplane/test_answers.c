@@ -6,6 +6,8 @@
 #include "bytes.h"
 #include "ingress.h"
 
+enum { FRAME_ROOM = 256 };
+
 struct exchange {
     const char *what;
     enum jp_counter fate;
@@ -21,15 +23,16 @@ static uint32_t unhex(uint8_t *out, const char *hex)
     return n;
 }
 
-/* Hand a frame over as parse does. */
-static void ask(struct rig *rig, const uint8_t *frame, uint32_t len)
+/* Hand the first len bytes of a frame over as parse does. The rest lies behind them, so that
+ * reading on would work. */
+static void ask(struct rig *rig, const uint8_t frame[FRAME_ROOM], uint32_t len)
 {
     struct rte_mbuf *m = rte_pktmbuf_alloc(rig->lc.mbufs);
     struct packet *p = packet_of(m);
     uint16_t type = be16_load(frame + 12);
 
     assert_non_null(m);
-    memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, len);
+    memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, FRAME_ROOM);
     *p = (struct packet){.port = 0, .l2_len = 14};
     if (type == 0x8100) {
         type = be16_load(frame + 16);
@@ -111,7 +114,7 @@ static void questions_are_answered(void **state)
 
     for (size_t i = 0; i < RTE_DIM(exchanges); i++) {
         const struct exchange *x = &exchanges[i];
-        uint8_t question[256], answer[256];
+        uint8_t question[FRAME_ROOM], answer[FRAME_ROOM];
         uint32_t answer_len = unhex(answer, x->answer);
         uint64_t before = rig->counter[x->fate];
 
@@ -137,7 +140,8 @@ static uint32_t question(uint8_t *frame, const char *what)
     return 0;
 }
 
-static void assert_silent(struct rig *rig, const uint8_t *frame, uint32_t len, enum jp_counter why)
+static void assert_silent(struct rig *rig, const uint8_t frame[FRAME_ROOM], uint32_t len,
+                          enum jp_counter why)
 {
     uint64_t before = rig->counter[why];
     struct rte_mbuf *m;
@@ -165,7 +169,7 @@ static void arp_that_asks_nothing(void **state)
         {41, 3},                       /* for somebody else */
     };
     struct rig *rig = *state;
-    uint8_t frame[256];
+    uint8_t frame[FRAME_ROOM];
 
     for (size_t i = 0; i < RTE_DIM(changes); i++) {
         uint32_t len = question(frame, "arp padded");
@@ -201,7 +205,7 @@ static void fix_icmp(uint8_t *frame)
 static void silenced_by(struct rig *rig, const char *what, const struct change *changes, size_t n,
                         bool sealed)
 {
-    uint8_t frame[256];
+    uint8_t frame[FRAME_ROOM];
 
     for (size_t i = 0; i < n; i++) {
         uint32_t len = question(frame, what);
@@ -226,7 +230,7 @@ static void solicitations_that_rfc_4861_forbids(void **state)
     static const struct change option[] = {{79, 0}, {79, 2}}; /* lengths: none, beyond the end */
     static const struct change damaged[] = {{56, 1}, {85, 1}, {58, 1}};
     struct rig *rig = *state;
-    uint8_t frame[256];
+    uint8_t frame[FRAME_ROOM];
 
     silenced_by(rig, "ns multicast", any, RTE_DIM(any), true);
     silenced_by(rig, "ns duplicate detection", any, 5, true);
@@ -261,7 +265,7 @@ static void pings_that_are_none(void **state)
                                         {22, 0xff}, {53, 9}, {38, 0xff}};
     static const struct change damaged4[] = {{36, 0}, {70, 0}}, damaged6[] = {{56, 1}, {94, 0}};
     struct rig *rig = *state;
-    uint8_t frame[256];
+    uint8_t frame[FRAME_ROOM];
 
     silenced_by(rig, "ping4", four, RTE_DIM(four), true);
     silenced_by(rig, "ping6", six, RTE_DIM(six), true);
@@ -291,7 +295,7 @@ static void pings_that_are_none(void **state)
 static void ping_checksums_never_go_wrong(void **state)
 {
     struct rig *rig = *state;
-    uint8_t frame[256], reply[256];
+    uint8_t frame[FRAME_ROOM], reply[FRAME_ROOM];
 
     for (uint32_t id = 0; id < 65536; id += id < 0xf700 || id > 0xf820 ? 13 : 1) {
         const char *what = id % 2 ? "ping4 short padded" : "ping6";

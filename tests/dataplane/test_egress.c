@@ -6,8 +6,9 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
-#include "sinks/sink.h"
-#include "wire.h"
+#include "bytes.h"
+#include "rng.h"
+#include "stages.h"
 
 static struct frame only_frame(const struct seen *d, bool inner)
 {
@@ -206,6 +207,31 @@ static void long_fragments_are_cut(void **state)
     rig_session_free(rig, rs);
 }
 
+/* The port's MTU counts as well, and leaves less to IPv6. */
+static void packets_fit_the_path(void **state)
+{
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct rig_session *rs = rig_session(rig, &rig->path4, AEAD_AES256_GCM);
+        struct rte_mbuf *sent[8];
+
+        rs->s.max_packet = 4000;
+        egress_session_path(&rig->lc, &rs->s, i == 0 ? &rig->path4 : &rig->path6);
+        egress_data(&rig->lc, &rs->s, fragment(rig, 3000, 0, 3, 9, 0, true));
+        egress_run(&rig->lc);
+        assert_int_equal(rig_sent(sent, 8), 3);
+        for (unsigned j = 0; j < 3; j++) {
+            struct seen d = rig_open(rig, rs, sent[j]);
+            uint32_t ip_len = sent[j]->pkt_len - (uint32_t)(d.ip - d.eth);
+
+            assert_in_range(ip_len, j < 2 ? 1497 : 1, 1500);
+            rte_pktmbuf_free(sent[j]);
+        }
+        rig_session_free(rig, rs);
+    }
+}
+
 static void handshake_datagrams(void **state)
 {
     struct rig *rig = *state;
@@ -233,6 +259,46 @@ static void handshake_datagrams(void **state)
     egress_datagram(&rig->lc, &elsewhere, bytes, 100);
     egress_run(&rig->lc);
     assert_int_equal(rig->counter[JP_tx_refused], 1);
+}
+
+/* Send bytes along path; returns the UDP checksum, which rig_dissect finds right. */
+static uint16_t udp_checksum_of(struct rig *rig, const struct jp_path *path, const uint8_t *bytes,
+                                uint32_t len)
+{
+    egress_datagram(&rig->lc, path, bytes, len);
+    egress_run(&rig->lc);
+    struct rte_mbuf *m = rig_one();
+    uint16_t checksum = be16_load(rig_dissect(m, path).udp + 6);
+
+    rte_pktmbuf_free(m);
+    return checksum;
+}
+
+/* Any addresses, ports and lengths; over IPv6 also those whose checksum comes out as 0, which means
+ * none. */
+static void checksums_are_right_whatever_they_sum(void **state)
+{
+    struct rig *rig = *state;
+    struct rng rng = rng_new(20220811);
+    uint8_t bytes[64];
+
+    for (unsigned i = 0; i < 4000; i++) {
+        struct jp_path path = i % 2 ? rig->path6 : rig->path4;
+        uint32_t len = 2 + (uint32_t)rng_below(&rng, sizeof(bytes) - 1);
+
+        rng_fill(&rng, path.our_ip, 16);
+        rng_fill(&rng, path.peer_ip, 16);
+        rng_fill(&rng, bytes, sizeof(bytes));
+        path.peer_port = (uint16_t)rng_next(&rng);
+        uint16_t checksum = udp_checksum_of(rig, &path, bytes, len);
+
+        if (path.ip_version == 4)
+            continue;
+        uint32_t sum = be16_load(bytes) + checksum; /* the sum of all becomes 0xffff */
+
+        be16_store(bytes, (uint16_t)(sum + (sum >> 16)));
+        assert_int_equal(udp_checksum_of(rig, &path, bytes, len), 0xffff);
+    }
 }
 
 /* ---- FEC ---- */
@@ -376,6 +442,51 @@ static void fec_packets_fit(void **state)
     rig_session_free(rig, rs);
 }
 
+/* Block ids that become longer while packets wait: what was cut before still fits. */
+static void fec_packets_fit_when_blocks_move_on(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_session *rs = rig_session(rig, &rig->path4, AEAD_AES256_GCM);
+    struct rte_mbuf *sent[80];
+
+    assert_int_equal(egress_session_start(&rig->lc, &rs->s, 1, 1), 0);
+    rs->s.enc->block = 60;
+    for (unsigned i = 0; i < 20; i++) /* a whole packet, if block ids stayed below 64 */
+        egress_data(&rig->lc, &rs->s, fragment(rig, 1472 - 32 - 2 - 7 - 3, 0, 3, i, 0, true));
+    egress_run(&rig->lc);
+    unsigned n = rig_sent(sent, 80);
+
+    assert_true(n == 80);
+    for (unsigned i = 0; i < n; i++) {
+        struct seen d = rig_open(rig, rs, sent[i]);
+
+        fec_frame(&d);
+        rte_pktmbuf_free(sent[i]);
+    }
+    rig_session_free(rig, rs);
+}
+
+/* An open block wakes the session when it is time to flush it. */
+static void open_blocks_set_the_timer(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_session *rs = rig_session(rig, &rig->path4, AEAD_AES256_GCM);
+    struct rte_mbuf *sent[3];
+
+    rig->dp.config.fec_flush_us = 5000;
+    assert_int_equal(egress_session_start(&rig->lc, &rs->s, 4, 1), 0);
+    egress_frames(&rig->lc, &rs->s, (const uint8_t[]){FRAME_PING}, 1);
+    egress_run(&rig->lc);
+    assert_false(wheel_armed(&rs->s.timer));
+    egress_data(&rig->lc, &rs->s, fragment(rig, 10, 0, 3, 0, 0, true));
+    egress_run(&rig->lc);
+    assert_true(wheel_armed(&rs->s.timer));
+    assert_int_equal(rs->s.timer.deadline, (rig->lc.now + 5000) / TIMER_TICK_US);
+    assert_int_equal(rig_sent(sent, 3), 2);
+    rte_pktmbuf_free_bulk(sent, 2);
+    rig_session_free(rig, rs);
+}
+
 /* A datagram that only fits without FEC goes without; so does everything when symbol buffers have
  * run out. */
 static void better_unprotected_than_not_at_all(void **state)
@@ -443,6 +554,22 @@ static void full_port_drops(void **state)
     rig_session_free(rig, rs);
 }
 
+/* A full queue is sent, not dropped: whoever submits need not count. */
+static void full_queue_is_run(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_session *rs = rig_session(rig, &rig->path4, AEAD_AES256_GCM);
+
+    rs->s.tx.next_pn = UINT64_C(1) << EPOCH_SHIFT; /* blocked, so that the port does not count */
+    for (unsigned i = 0; i <= EGRESS_QUEUE; i++) {
+        assert_int_equal(rig->counter[JP_tx_blocked], 0);
+        egress_data(&rig->lc, &rs->s, fragment(rig, 64, 0, 1, i, 0, true));
+    }
+    assert_int_equal(rig->counter[JP_tx_blocked], EGRESS_QUEUE);
+    rig_session_free(rig, rs);
+    assert_int_equal(rig->counter[JP_tx_blocked], EGRESS_QUEUE + 1);
+}
+
 static void no_mbufs_no_packet(void **state)
 {
     static struct rte_mbuf *all[4095];
@@ -460,7 +587,7 @@ static void no_mbufs_no_packet(void **state)
     egress_frames(&rig->lc, &rs->s, ping, 1);
     egress_datagram(&rig->lc, &rig->path4, ping, 1);
     egress_fec_flush(&rig->lc, &rs->s); /* two repairs */
-    egress_data(&rig->lc, &rs->s, m); /* would have to be cut */
+    egress_data(&rig->lc, &rs->s, m);   /* would have to be cut */
     egress_run(&rig->lc);
     assert_int_equal(rig->counter[JP_tx_no_mbuf], 5);
     rte_pktmbuf_free_bulk(all, n);
@@ -563,13 +690,20 @@ int main(void)
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(no_room_no_packet, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(long_fragments_are_cut, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(packets_fit_the_path, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(handshake_datagrams, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(checksums_are_right_whatever_they_sum, rig_setup,
+                                        rig_teardown),
         cmocka_unit_test_setup_teardown(full_blocks_are_recovered, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(flushed_blocks_are_recovered, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(fec_packets_fit, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(fec_packets_fit_when_blocks_move_on, rig_setup,
+                                        rig_teardown),
+        cmocka_unit_test_setup_teardown(open_blocks_set_the_timer, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(better_unprotected_than_not_at_all, rig_setup,
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(full_port_drops, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(full_queue_is_run, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(no_mbufs_no_packet, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(epochs_turn_within_a_burst, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(next_epoch_waits_for_an_ack, rig_setup, rig_teardown),
