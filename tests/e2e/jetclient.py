@@ -247,7 +247,7 @@ def main():
             resets += 1
             session.connect(timeout=10)
         elif session.closed is None:
-            session.send(bytes([w.PING]))
+            session.send(bytes([w.PING]) + bytes(4))  # padded: nothing shorter is answered by a Reset
     result |= {
         "seed": args.seed, "suite": session.server["suite"], "identity": session.server["identity"].hex(),
         "server_spi": session.server["server_spi"], "retries": session.retries, "recovered": session.recovered,
