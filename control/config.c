@@ -17,7 +17,7 @@ static const struct config defaults = {
     .idle_timeout_ms = 30000,
     .max_streams = 1024,
     .handshakes = {.per_second = 4000, .burst = 4000},
-    .prefix = {.per_second = 500, .burst = 1000},
+    .prefix = {.per_second = 1000, .burst = 2000},
     .resets = {.per_second = 2000, .burst = 2000},
     .prefix_resets = {.per_second = 100, .burst = 200},
 };

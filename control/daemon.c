@@ -48,7 +48,7 @@ static void on_message(void *arg, const struct jp_ipc_header *msg)
         handshakes_unknown_spi(&d->handshakes, (const struct jp_ipc_unknown *)msg);
         break;
     case JP_IPC_INSTALLED:
-        handshakes_installed(&d->handshakes, (const struct jp_ipc_installed *)msg);
+        install_answered(&d->handshakes, (const struct jp_ipc_installed *)msg);
         break;
     case JP_IPC_RETIRED:
         sessions_remove(&d->sessions, ((const struct jp_ipc_retired *)msg)->server_spi);

@@ -5,8 +5,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "aead.h"
+#include "bytes.h"
 #include "config.h"
 #include "dp.h"
 #include "handshake.h"
@@ -19,6 +21,15 @@ enum { INSTALLS_MAX = 256 };
 #define HANDSHAKE_INDEX(name, text) HANDSHAKE_##name,
 enum handshake_counter { JP_HANDSHAKES(HANDSHAKE_INDEX) HANDSHAKE_COUNTERS };
 #undef HANDSHAKE_INDEX
+
+/* What is known of a hello while it is handled. */
+struct arrival {
+    const uint8_t *hello;
+    size_t len;
+    const struct jp_path *path;
+    uint8_t addr[HS_ADDR_LEN];
+    uint64_t now; /* us */
+};
 
 /* A session on its way into the data plane. */
 struct install {
@@ -64,7 +75,26 @@ void handshakes_up(struct handshakes *h); /* the data plane is there: announce w
 void handshakes_down(struct handshakes *h);
 void handshakes_punt(struct handshakes *h, const struct jp_ipc_packet *packet);
 void handshakes_unknown_spi(struct handshakes *h, const struct jp_ipc_unknown *unknown);
-void handshakes_installed(struct handshakes *h, const struct jp_ipc_installed *installed);
 void handshakes_tick(struct handshakes *h, uint64_t now);
+
+static inline void handshakes_count(struct handshakes *h, enum handshake_counter counter)
+{
+    h->counter[counter]++;
+}
+
+/* The address of a packet's sender, as cookies and repeated hellos are known by. */
+static inline void path_address(const struct jp_path *path, uint8_t addr[HS_ADDR_LEN])
+{
+    memcpy(addr, path->peer_ip, 16);
+    be16_store(addr + 16, path->peer_port);
+}
+
+/* install.c */
+
+/* Answer a hello that passed all checks; h->installs < INSTALLS_MAX. */
+void install_start(struct handshakes *h, const struct arrival *a);
+void install_answered(struct handshakes *h, const struct jp_ipc_installed *installed);
+void install_tick(struct handshakes *h, uint64_t now);
+void install_forget_all(struct handshakes *h);
 
 #endif

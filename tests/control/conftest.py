@@ -71,8 +71,8 @@ class Daemon:
 
     def connection(self):
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(10)
         s.connect(str(self.socket))
+        s.settimeout(10)
         return s
 
     def ask(self, **request):
