@@ -118,7 +118,7 @@ static bool make_rest(struct lcore *lc, int socket)
 struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs,
                         volatile bool *stop)
 {
-    int socket = (int)rte_socket_id();
+    int socket = (int)rte_lcore_to_socket_id(index + 1); /* the main lcore is 0 */
     struct lcore *lc = rte_zmalloc_socket("lcore", sizeof(*lc), 128, socket);
 
     if (lc) {

@@ -81,7 +81,7 @@ static void configure(struct dataplane *dp)
         .steer_ring = 256,
         .fec_blocks = 64,
         .fec_symbols = 512,
-        .stream_chunks = 256,
+        .stream_chunks = 4096,
         .reorder_max = 16,
         .reorder_timeout_us = 20000,
         .fec_flush_us = 5000,

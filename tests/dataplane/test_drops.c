@@ -114,6 +114,15 @@ static void ip_short_header(struct plane *plane)
     inject(plane, &g);
 }
 
+static void ip_shorter_than_its_header(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    be16_store(g.bytes + IP + 2, 19);
+    fix_checksum(&g);
+    inject(plane, &g);
+}
+
 static void ip_cut(struct plane *plane)
 {
     struct good g = good_data(plane);
@@ -346,6 +355,7 @@ static void steer_full(struct plane *plane)
     plane->dp.lcore[0]->now = plane->now;
     while (worker_turn(plane->dp.lcore[0]) > 0)
         ;
+    assert_int_equal(plane_count(plane, JP_misdirected), plane_count(plane, JP_rx_packets));
 }
 
 static void unknown_spi(struct plane *plane)
@@ -406,6 +416,19 @@ static void replay_seen(struct plane *plane)
 static void replay_seen_in_burst(struct plane *plane)
 {
     replay(plane, true);
+}
+
+/* A replay is known by its number alone: nothing is spent on opening it. */
+static void replay_seen_unopened(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+    uint8_t payload[PLANE_FRAME_MAX];
+    uint32_t len = client_seal(&c, 5, (const uint8_t[]){FRAME_PING}, 1, payload);
+
+    client_send_payload(&c, payload, len);
+    plane_turn(plane);
+    payload[len - 1] ^= 1;
+    client_send_payload(&c, payload, len);
 }
 
 static void replay_old(struct plane *plane)
@@ -564,6 +587,7 @@ static const struct reason {
     DROP(arp_other, arp_other),
     DROP(ip_malformed, ip_longer_than_frame),
     DROP(ip_malformed, ip_short_header),
+    DROP(ip_malformed, ip_shorter_than_its_header),
     DROP(ip_malformed, ip_cut),
     DROP(ip_malformed, ip6_longer_than_frame),
     DROP(ip_checksum, ip_checksum),
@@ -592,6 +616,7 @@ static const struct reason {
     DROP(auth_failed, auth_failed_next),
     DROP(replay_seen, replay_seen),
     DROP(replay_seen, replay_seen_in_burst),
+    DROP(replay_seen, replay_seen_unopened),
     DROP(replay_old, replay_old),
     DROP(bad_trailer, bad_trailer),
     DROP(bad_frame, bad_frame),

@@ -252,6 +252,20 @@ static void recovers_whatever_two_are_lost(void **state)
     plane_ignore_sent(plane);
 }
 
+/* The symbol that makes recovery possible may be a source. */
+static void recovers_when_a_source_completes(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    struct block b = make_block(0, false);
+
+    send_block(&c, &b, 0x31); /* one source, both repairs */
+    send_block(&c, &b, 0x08);
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_fec_recovered), 2);
+    assert_int_equal(plane_count(plane, JP_delivered), 4);
+}
+
 /* An original that comes after its recovery is not delivered again. */
 static void delivers_recovered_once(void **state)
 {
@@ -389,6 +403,32 @@ static void acknowledges_no_acks(void **state)
     assert_int_equal(plane_count(plane, JP_control), 1);
 }
 
+/* All that a session waits for shares one timer: firing for one must not forget the others. */
+static void one_timer_serves_all(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_new(plane, 1, 0);
+    const uint64_t flush = plane->dp.config.fec_flush_us, gap = plane->dp.config.reorder_timeout_us;
+
+    c.fec_k = 4;
+    c.fec_r = 1;
+    assert_int_equal(client_install(&c), 0);
+    client_send_stream(&c, 1, 1, 0, true, 8, 1); /* held: a gap, and an ACK, to wait for */
+    client_send_datagram(&c, 8, 1);              /* echoed: a block to flush */
+    plane_turn(plane);
+    assert_int_equal(plane_ignore_sent(plane), 1);
+    plane_pass(plane, flush + TIMER_TICK_US);
+    assert_int_equal(plane_count(plane, JP_repairs_sent), 1);
+    plane_pass(plane, gap - flush);
+    assert_int_equal(plane_count(plane, JP_delivered),
+                     2); /* it opens a block anew, at 20 or 21 ms */
+    plane_pass(plane, ACK_DELAY_US - gap);
+    assert_int_equal(plane_count(plane, JP_acks_sent), 1);
+    plane_pass(plane, 2 * TIMER_TICK_US);
+    assert_int_equal(plane_count(plane, JP_repairs_sent), 2);
+    plane_ignore_sent(plane);
+}
+
 static void answers_challenges(void **state)
 {
     struct plane *plane = *state;
@@ -496,6 +536,31 @@ static void mixes_epochs_in_a_burst(void **state)
     assert_int_equal(plane_count(plane, JP_rekeys), 1);
 }
 
+/* Of one session, in one burst: the epoch before, the current and the next. */
+static void opens_three_epochs_in_a_burst(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    uint8_t late[PLANE_FRAME_MAX];
+    const uint8_t datagram[] = {FRAME_DATAGRAM, 1};
+    uint64_t border = UINT64_C(1) << EPOCH_SHIFT;
+    uint32_t len = client_seal(&c, border - 1, datagram, 2, late);
+
+    c.tx.acked = true;
+    assert_int_equal(epoch_tx_rotate(&c.tx, plane->aead), 0);
+    client_send(&c, datagram, 2);
+    plane_turn(plane);
+    client_send(&c, datagram, 2);
+    client_send_payload(&c, late, len);
+    c.tx.acked = true;
+    assert_int_equal(epoch_tx_rotate(&c.tx, plane->aead), 0);
+    client_send(&c, datagram, 2);
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_auth_failed), 0);
+    assert_int_equal(plane_count(plane, JP_delivered), 4);
+    assert_int_equal(client_session(&c)->rx.epoch, 2);
+}
+
 /* Four sessions and more change epochs in one burst: the keys expanded for it have their limit, the
  * packets not. */
 static void many_sessions_change_epochs_at_once(void **state)
@@ -556,6 +621,7 @@ int main(void)
         CASE(breaks_messages_off),
         CASE(held_packets_have_a_cap),
         CASE(recovers_whatever_two_are_lost),
+        CASE(recovers_when_a_source_completes),
         CASE(delivers_recovered_once),
         CASE(gives_blocks_up),
         CASE(goes_on_without_decoders),
@@ -563,10 +629,12 @@ int main(void)
         CASE(acknowledges_in_time),
         CASE(acknowledges_every_64),
         CASE(acknowledges_no_acks),
+        CASE(one_timer_serves_all),
         CASE(answers_challenges),
         CASE(gives_other_packets_their_fates),
         CASE(follows_the_clients_epochs),
         CASE(mixes_epochs_in_a_burst),
+        CASE(opens_three_epochs_in_a_burst),
         CASE(many_sessions_change_epochs_at_once),
         CASE(enters_epochs_when_acknowledged),
     };

@@ -202,6 +202,20 @@ static void retires_by_command(void **state)
     client_expect_nothing(&c);
 }
 
+/* Who never proved to be there is sent nothing. */
+static void retires_the_unconfirmed_silently(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    struct command retire = {.type = JP_IPC_RETIRE,
+                             .u.retire = {.server_spi = c.server_spi, .code = CLOSE_ADMIN}};
+
+    plane_command(plane, 0, &retire);
+    plane_turn(plane);
+    client_expect_nothing(&c);
+    expect_retired(plane, &c, JP_RETIRED_OPERATOR);
+}
+
 static void shutdown_closes_all(void **state)
 {
     struct plane *plane = *state;
@@ -406,6 +420,23 @@ static void owners_serve_their_sessions(void **state)
     free(c);
 }
 
+/* A port may have fewer queues than there are workers. */
+static void polls_the_queues_a_port_has(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+
+    plane_workers(plane, 2);
+    plane->dp.port[PLANE_UNTAGGED].rx_queues = 1;
+    c.queue = 1;
+    client_send_datagram(&c, 10, 0);
+    plane_settle(plane);
+    assert_int_equal(plane_count(plane, JP_rx_packets), 0);
+    plane->dp.port[PLANE_UNTAGGED].rx_queues = PLANE_LCORES;
+    plane_settle(plane);
+    assert_int_equal(plane_count(plane, JP_rx_packets), 1);
+}
+
 /* ---- anything at all ---- */
 
 /* Change a valid payload somehow; returns its new length. */
@@ -514,6 +545,7 @@ int main(void)
         CASE(ends_when_the_peer_closes),
         CASE(closes_on_violation),
         CASE(retires_by_command),
+        CASE(retires_the_unconfirmed_silently),
         CASE(shutdown_closes_all),
         CASE(answers_where_the_newest_came_from),
         CASE(forgeries_move_nobody),
@@ -521,6 +553,7 @@ int main(void)
         CASE(lists_every_session_once),
         CASE(describes_a_session),
         CASE(owners_serve_their_sessions),
+        CASE(polls_the_queues_a_port_has),
         CASE(accounts_for_anything),
     };
 
