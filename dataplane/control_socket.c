@@ -9,23 +9,9 @@
 
 #include "control.h"
 #include "setup.h"
+#include "unix_socket.h"
 
 enum { SEND_BUFFER = 4 << 20, IPV6_UDP_LEN = 48 };
-
-/* A socket file that nobody listens at any more is a dead process's. */
-static int remove_stale(const struct sockaddr_un *address)
-{
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    int err = fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) ? errno : 0;
-
-    if (fd >= 0)
-        close(fd);
-    if (err == 0)
-        return -EADDRINUSE;
-    if (err == ECONNREFUSED)
-        return unlink(address->sun_path) ? -errno : 0;
-    return err == ENOENT ? 0 : -err;
-}
 
 /* Its directory, when only that is missing: /run is empty after every boot. */
 static void make_directory(const char *path)
@@ -65,7 +51,7 @@ int control_listen(const char *path)
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     make_directory(path);
-    ret = remove_stale(&address);
+    ret = unix_socket_reclaim(path);
     if (ret == 0)
         ret = listen_at(&address);
     if (ret < 0)

@@ -13,6 +13,7 @@
 #include "config.h"
 #include "eal.h"
 #include "memory.h"
+#include "unix_socket.h"
 
 enum { ARGS_MAX = 24 + JP_PORTS_MAX, ARG_LEN = 1024, MIB = 1 << 20 };
 
@@ -71,6 +72,21 @@ static void arg_lcores(struct args *a, const struct config *config)
     arg(a, "--main-lcore=0");
 }
 
+/* memif refuses to start where a server left its socket file; what nobody listens at is in nobody's
+ * way. */
+static void reclaim_memif(const char *device)
+{
+    const char *socket = strstr(device, ",socket=");
+    char path[ARG_LEN];
+
+    if (strncmp(device, "net_memif", 9) != 0 || !socket || !strstr(device, ",role=server") ||
+        !strstr(device, ",socket-abstract=no"))
+        return;
+    socket += strlen(",socket=");
+    snprintf(path, sizeof(path), "%.*s", (int)strcspn(socket, ","), socket);
+    unix_socket_reclaim(path);
+}
+
 static void arg_devices(struct args *a, const struct config *config)
 {
     struct rte_pci_addr pci;
@@ -85,6 +101,7 @@ static void arg_devices(struct args *a, const struct config *config)
         is_pci = rte_pci_addr_parse(name, &pci) == 0;
         arg(a, is_pci ? "--allow=%s" : "--vdev=%s", device);
         any |= is_pci;
+        reclaim_memif(device);
     }
     if (!any)
         arg(a, "--no-pci");
