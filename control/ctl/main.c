@@ -239,10 +239,13 @@ int main(int argc, char **argv)
     struct arguments arguments = {.socket = getenv("JETPLANE_SOCKET"), .lcore = -1, .limit = 100};
     const struct command *command;
     unsigned given;
+    int code;
 
     if (!arguments.socket || !arguments.socket[0])
         arguments.socket = JP_CTL_SOCKET;
     given = parse_options(argc, argv, &arguments);
     command = parse_command(argv + optind, &arguments, given);
-    return arguments.watch > 0 ? run_watching(command, &arguments) : run_once(command, &arguments);
+    code = arguments.watch > 0 ? run_watching(command, &arguments) : run_once(command, &arguments);
+    json_decref(arguments.before);
+    return code;
 }
