@@ -100,11 +100,14 @@ class Keys:
     def __init__(self, suite, secret):
         self.suite = suite
         self.secrets = [secret]
+        self.materials = {}
 
     def material(self, epoch):
         while len(self.secrets) <= epoch:
             self.secrets.append(derive(self.secrets[-1], "epoch", b"", 32))
-        return derive(self.secrets[epoch], "key", b"", 36)
+        if epoch not in self.materials:
+            self.materials[epoch] = derive(self.secrets[epoch], "key", b"", 36)
+        return self.materials[epoch]
 
     def seal(self, spi, number, frames):
         pad = -(len(frames) + 2) % 4
