@@ -1,0 +1,84 @@
+"""A million sessions in 4 GiB: installed, measured, some of them used, listed, retired."""
+
+import contextlib
+import pathlib
+import re
+import socket
+
+import jetwire as w
+import pytest
+from controlplane import ControlPlane, Peer, random_spis
+from host import wait_for
+from plane import SERVER, unaccounted
+
+SESSIONS = 1_000_000
+GIB = 1 << 30
+
+
+def memory(pid):
+    """Bytes of RAM a process holds, huge pages included."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    kilobytes = {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+) kB", text, re.M)}
+    return 1024 * (kilobytes["Rss"] + kilobytes["Private_Hugetlb"] + kilobytes["Shared_Hugetlb"])
+
+
+def free_memory():
+    text = pathlib.Path("/proc/meminfo").read_text()
+    return 1024 * int(re.search(r"MemAvailable:\s+(\d+)", text)[1])
+
+
+def test_a_million_sessions(make_plane, record_property, capsys):
+    if free_memory() < 6 * GIB:
+        pytest.skip("needs 6 GiB of free memory")
+    plane = make_plane(control=None, queues=2, max_sessions=SESSIONS, confirm_timeout_ms=600000)
+    control = ControlPlane(plane)
+    spis = random_spis(SESSIONS)
+    with contextlib.closing(control), plane.client_host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("198.18.0.2", 0))
+        client.settimeout(5)
+        empty = memory(plane.dp.pid)
+        results = control.install(spis, peer_port=lambda i: client.getsockname()[1])
+        assert len(results) == SESSIONS and set(results.values()) == {0}
+        assert control.total()["sessions"] == SESSIONS
+        some = spis[:: SESSIONS // 500]
+        use(client, [Peer(spi) for spi in some])
+        full = memory(plane.dp.pid)
+        record_property("bytes", full)
+        with capsys.disabled():
+            print(f" {full / GIB:.2f} GiB, {(full - empty) / SESSIONS:.0f} bytes a session ", end="")
+        assert full <= 4 * GIB
+        check_list(control, spis, some)
+        retire(control, some)
+        total = control.total()
+        assert total["sessions"] == SESSIONS - len(some) and unaccounted(total) == 0
+
+
+def use(client, peers):
+    """Every one of these sessions carries a message there and back."""
+    for i, peer in enumerate(peers):
+        client.sendto(peer.seal(w.stream_frame(1, 0, b"message %u" % i)), (SERVER[4], 4500))
+        while True:
+            packet = client.recv(2000)
+            assert int.from_bytes(packet[:4], "big") in {peer.spi for peer in peers[: i + 1]}
+            if packet[:4] != peer.spi.to_bytes(4, "big"):
+                continue  # a late ACK
+            (kind, fields), *_ = w.read_frames(peer.rx.open(packet)[1])
+            if kind == w.STREAM:
+                break
+        assert fields["data"] == b"message %u" % i
+
+
+def check_list(control, spis, used):
+    """Paging shows each session exactly once."""
+    listed = {}
+    for session in control.list():
+        assert session["spi"] not in listed
+        listed[session["spi"]] = session["rx_packets"]
+    assert set(listed) == set(spis)
+    assert {spi for spi, packets in listed.items() if packets} == set(used)
+
+
+def retire(control, spis):
+    for spi in spis:
+        control.retire(spi)
+    wait_for(lambda: control.total()["sessions_retired"] == len(spis), 10, "the sessions to end")
