@@ -14,15 +14,6 @@ static struct fec_dec *decoder(struct lcore *lc, struct session *s)
     return s->dec;
 }
 
-/* The oldest block is to be given up in time. */
-static void wake_for_expiry(struct lcore *lc, struct session *s)
-{
-    uint64_t oldest = fec_dec_oldest(s->dec);
-
-    if (oldest != UINT64_MAX)
-        session_wake(lc, s, oldest + lc->dp->config.fec_expire_us + 1);
-}
-
 bool fec_source(struct reading *r, const struct frame *f)
 {
     struct fec_dec *dec = decoder(r->lc, r->s);
@@ -105,7 +96,7 @@ void fec_recover(struct reading *r, uint64_t block)
     n = fec_dec_recover(r->s->dec, &r->lc->fec, block, recovered);
     for (unsigned i = 0; i < n; i++)
         read_recovered(r, &recovered[i]);
-    wake_for_expiry(r->lc, r->s);
+    session_wake(r->lc, r->s, r->lc->now + r->lc->dp->config.fec_expire_us + 1);
 }
 
 static void acknowledge(struct lcore *lc, struct session *s)

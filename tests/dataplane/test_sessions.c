@@ -51,13 +51,16 @@ static void refuses_what_is_no_session(void **state)
     c.path.port = 200;
     assert_int_equal(client_install(&c), -EINVAL);
     c = client_new(plane, 2, 0);
+    c.path.ip_version = 5;
+    assert_int_equal(client_install(&c), -EINVAL);
+    c = client_new(plane, 2, 0);
     c.fec_k = FEC_K_MAX + 1;
     c.fec_r = 1;
     assert_int_equal(client_install(&c), -EINVAL);
     c = client_new(plane, 2, 0);
     c.server_spi = 255;
     assert_int_equal(client_install(&c), -EINVAL);
-    assert_int_equal(plane_count(plane, JP_sessions_refused), 5);
+    assert_int_equal(plane_count(plane, JP_sessions_refused), 6);
     assert_int_equal(plane_count(plane, JP_sessions), 1);
     assert_int_equal(session_table_count(plane->dp.lcore[0]->sessions), 1);
 }
