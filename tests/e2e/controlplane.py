@@ -3,6 +3,7 @@ the real data plane and its real socket. Layouts are those of tests/control/ipc.
 
 import array
 import hashlib
+import json
 import mmap
 import os
 import pathlib
@@ -15,6 +16,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "control"))
 import ipc  # noqa: E402
 
 import jetwire as w  # noqa: E402
+from host import wait_for  # noqa: E402
 
 WINDOW = 512  # installs under way
 SESSION = struct.Struct("=Q64sIIQQQQQQQQQQQIIIBBBBBB6x")
@@ -26,8 +28,6 @@ SESSION_FIELDS = (
 
 
 def mac(host):
-    import json
-
     return bytes.fromhex(json.loads(host.ip("-j", "link", "show", "eth0"))[0]["address"].replace(":", ""))
 
 
@@ -129,6 +129,22 @@ class ControlPlane:
     def close(self):
         self.stats.close()
         self.socket.close()
+
+
+class Pace:
+    """Holds a sender back until the data plane has received most of what it sent, so that no queue overflows."""
+
+    def __init__(self, control, most=128):
+        self.control, self.most = control, most
+        self.sent = control.total()["rx_packets"]
+
+    def packet(self):
+        """One was sent; True now and then, when it is a good time to look for answers."""
+        self.sent += 1
+        if self.sent % (self.most // 2) != 0:
+            return False
+        wait_for(lambda: self.sent - self.control.total()["rx_packets"] < self.most, 10, "the data plane to catch up")
+        return True
 
 
 class Peer:
