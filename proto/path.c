@@ -14,15 +14,31 @@ enum {
 };
 enum { TYPE_IPV4 = 0x0800, TYPE_IPV6 = 0x86dd, TYPE_VLAN = 0x8100 };
 
-/* One's complement sum (RFC 1071) of n bytes, n even. */
-static uint16_t sum_of(const uint8_t *p, unsigned n)
+static uint64_t add_carry(uint64_t sum, uint64_t word)
 {
-    uint32_t sum = 0;
+    sum += word;
+    return sum + (sum < word);
+}
 
-    for (unsigned i = 0; i < n; i += 2)
-        sum += be16_load(p + i);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)(sum + (sum >> 16));
+/* One's complement sum of n bytes, in words as wide as the machine's: that and their byte order
+ * make no difference to it (RFC 1071 section 2). */
+static uint16_t sum_of(const uint8_t *p, uint32_t n)
+{
+    uint64_t sum[2] = {0, 0}, word[2];
+
+    for (; n >= sizeof(word); p += sizeof(word), n -= (uint32_t)sizeof(word)) {
+        memcpy(word, p, sizeof(word));
+        sum[0] = add_carry(sum[0], word[0]);
+        sum[1] = add_carry(sum[1], word[1]);
+    }
+    memset(word, 0, sizeof(word));
+    memcpy(word, p, n);
+    sum[0] = add_carry(add_carry(sum[0], sum[1]), add_carry(word[0], word[1]));
+    while (sum[0] >> 16 != 0)
+        sum[0] = (sum[0] >> 16) + (sum[0] & 0xffff);
+    uint16_t folded = (uint16_t)sum[0];
+
+    return be16_load((const uint8_t *)&folded);
 }
 
 /* Add v to the one's complement sum in p. */
@@ -101,4 +117,11 @@ void path_header_fill(uint8_t *udp, unsigned ip_version, uint16_t udp_len)
         be16_store(udp - IPV6_LEN + 4, udp_len);
         sum_add(udp + 6, udp_len);
     }
+}
+
+void path_checksum(uint8_t *udp, uint16_t udp_len)
+{
+    uint16_t checksum = (uint16_t)~sum_of(udp, udp_len);
+
+    be16_store(udp + 6, checksum != 0 ? checksum : 0xffff);
 }

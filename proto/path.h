@@ -16,7 +16,8 @@ uint16_t path_header(uint8_t header[PATH_HEADER_MAX], const struct jp_path *path
 
 /* Complete a copy of the template, its UDP header at udp, for udp_len bytes (UDP header included).
  * IPv4 goes without a UDP checksum. For IPv6 its field then holds the pseudo header's sum: the
- * sender, or its port, goes on from it over the udp_len bytes (RFC 8200 section 8.1). */
+ * port, or path_checksum, goes on from it over the udp_len bytes (RFC 8200 section 8.1). */
 void path_header_fill(uint8_t *udp, unsigned ip_version, uint16_t udp_len);
+void path_checksum(uint8_t *udp, uint16_t udp_len);
 
 #endif

@@ -1,27 +1,15 @@
 #include <string.h>
 
-#include <rte_ip.h>
-
-#include "bytes.h"
 #include "path.h"
 #include "stages.h"
 
 enum { IPV6_LEN = 40, UDP_LEN = 8 };
 
-/* UDP over IPv6 must have a checksum (RFC 8200 section 8.1). */
-static void checksum(uint8_t *udp, uint16_t udp_len, bool offload, struct rte_mbuf *m)
+static void offload_checksum(struct rte_mbuf *m, const uint8_t *udp)
 {
-    if (offload) {
-        m->l2_len = (uint64_t)(udp - IPV6_LEN - rte_pktmbuf_mtod(m, uint8_t *));
-        m->l3_len = IPV6_LEN;
-        m->ol_flags |= RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
-        return;
-    }
-    uint16_t sum = (uint16_t)~rte_raw_cksum(udp, udp_len);
-
-    if (sum == 0)
-        sum = 0xffff;
-    memcpy(udp + 6, &sum, 2);
+    m->l2_len = (uint64_t)(udp - IPV6_LEN - rte_pktmbuf_mtod(m, uint8_t *));
+    m->l3_len = IPV6_LEN;
+    m->ol_flags |= RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
 }
 
 void path_prepend(const struct dataplane *dp, const struct jp_path *path, const uint8_t *header,
@@ -37,6 +25,9 @@ void path_prepend(const struct dataplane *dp, const struct jp_path *path, const 
     if (path->ip_version == 6) {
         unsigned port = port_index(dp, path->port);
 
-        checksum(udp, udp_len, port < dp->ports && dp->port[port].tx_udp_checksum, m);
+        if (port < dp->ports && dp->port[port].tx_udp_checksum)
+            offload_checksum(m, udp);
+        else
+            path_checksum(udp, udp_len);
     }
 }
