@@ -100,7 +100,7 @@ class Plane:
         if self.device == "af_xdp":  # which keeps its map in a bpffs
             command = ["unshare", "--mount", "sh", "-c", 'mount -t bpf bpf /sys/fs/bpf && exec "$0" "$@"', *command]
         self.dp = self.host.start(
-            "jetplane-dp", *command, log=self.folder / "dp.log",
+            "jetplane-dp", *command, log=self._log("dp"),
             ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1",
         )
         wait_for(lambda: self.dp.said(": ready: ") and self.socket.exists(), 60, "jetplane-dp")
@@ -110,20 +110,20 @@ class Plane:
         path = self.folder / "jetplaned.yaml"
         path.write_text(json.dumps(self.control))
         self.daemon = self.host.start(
-            "jetplaned", self.build / "control/jetplaned", "--config", path, log=self.folder / "jetplaned.log"
+            "jetplaned", self.build / "control/jetplaned", "--config", path, log=self._log("jetplaned")
         )
         if wait:
             wait_for(self.up, 30, "jetplaned and the data plane")
         return self.daemon
 
+    def _log(self, name):
+        """Of every life its own."""
+        return self.folder / f"{name}-{len(list(self.folder.glob(name + '-*.log')))}.log"
+
     def up(self):
         assert self.daemon.alive(), self.daemon.text()
         done = self._jetctl("status")
         return done.returncode == 0 and json.loads(done.stdout)["data_plane"]["state"] == "up"
-
-    def kill_dp(self):
-        self.dp.kill()
-        self.dp.log.rename(self.dp.log.with_suffix(".killed.log"))
 
     def stop(self):
         """Both, gracefully, after checking the books; always leaves nothing."""

@@ -6,36 +6,12 @@ import time
 
 import jetwire as w
 import pytest
+from load import Load
 from plane import SERVER
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 PROBE = bytes([w.PING]) + bytes(4)  # with PADDING, so that its packet may be answered by a Reset
-
-
-class Load:
-    """Clients that send numbered messages in turn and note what comes back."""
-
-    def __init__(self, plane, clients):
-        self.sessions = [plane.session(4 if i % 2 else 6, suites=(1 + i % 2,)) for i in range(clients)]
-        self.sent = [0] * clients
-
-    def run(self, seconds, pause=0.002):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            for i, session in enumerate(self.sessions):
-                session.send(w.stream_frame(1, self.sent[i], b"message %d" % self.sent[i]))
-                self.sent[i] += 1
-                while session.poll(0):
-                    pass
-            time.sleep(pause)
-
-    def check(self):
-        """Everything that was sent has come back, once, in order."""
-        assert min(self.sent) > 100
-        for session, sent in zip(self.sessions, self.sent):
-            session.collect(sent, 3)
-            assert [fields["data"] for _, fields in session.received] == [b"message %d" % i for i in range(sent)]
 
 
 def test_jetplaned_is_killed(make_plane):
@@ -141,7 +117,7 @@ def test_jetplane_dp_is_killed(make_plane):
     load.run(0.5)
     load.check()
     used = set()
-    plane.kill_dp()
+    plane.dp.kill()
     load.run(0.2)
     plane.start_dp()
     for session in load.sessions:
@@ -172,7 +148,7 @@ def test_both_are_killed(make_plane):
     """The identity stays: clients that pinned it come back."""
     plane = make_plane()
     session = plane.session(identity=plane.identity())
-    plane.kill_dp()
+    plane.dp.kill()
     plane.daemon.kill()
     plane.start()
     deadline = time.monotonic() + 5
