@@ -115,6 +115,17 @@ static bool make_rest(struct lcore *lc, int socket)
     return lc->aead && lc->sessions && lc->wheel && lc->egress && lc->punt_limit && lc->reset_limit;
 }
 
+/* The Toeplitz hash is linear: bytes can be hashed ahead, and their hashes added. */
+static void hash_spi_bytes(struct lcore *lc)
+{
+    static_assert(JP_RETA_MAX - 1 <= UINT16_MAX, "16 bits of the hash choose an owner");
+
+    for (unsigned byte = 0; byte < 4; byte++)
+        for (uint32_t value = 0; value < 256; value++)
+            lc->spi_hash[byte][value] =
+                (uint16_t)toeplitz_spi(lc->dp->toeplitz_key, value << 8 * byte);
+}
+
 struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs,
                         volatile bool *stop)
 {
@@ -130,6 +141,7 @@ struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool
         lc->reorder = (struct reorder_limits){.max_held = dp->config.reorder_max,
                                               .timeout_us = dp->config.reorder_timeout_us};
         lc->held_max = mbufs->size / 2 / dp->config.lcores;
+        hash_spi_bytes(lc);
         queue_init(&lc->frames);
         queue_init(&lc->released);
     }

@@ -73,6 +73,7 @@ struct lcore {
     struct rte_mempool *command_pool, *event_pool;
     struct rate_limit *punt_limit, *reset_limit;
     volatile bool *stop;        /* set by the main lcore */
+    uint16_t spi_hash[4][256];  /* what each byte of an SPI adds (xor) to its hash's low bits */
 
     /* the worker's own */
     uint64_t now;               /* us since the data plane started; read once a turn */
