@@ -87,23 +87,28 @@ static void reclaim_memif(const char *device)
     unix_socket_reclaim(path);
 }
 
+static bool is_pci(const struct config_port *port)
+{
+    char name[sizeof(port->device)];
+    struct rte_pci_addr address;
+
+    memcpy(name, port->device, sizeof(name));
+    name[strcspn(name, ",")] = 0;
+    return rte_pci_addr_parse(name, &address) == 0;
+}
+
 static void arg_devices(struct args *a, const struct config *config)
 {
-    struct rte_pci_addr pci;
-    bool any = false;
+    bool any_pci = false;
 
     for (unsigned i = 0; i < config->ports; i++) {
-        const char *device = config->port[i].device;
-        char name[sizeof(config->port[i].device)];
-        bool is_pci;
+        const struct config_port *port = &config->port[i];
 
-        snprintf(name, sizeof(name), "%.*s", (int)strcspn(device, ","), device);
-        is_pci = rte_pci_addr_parse(name, &pci) == 0;
-        arg(a, is_pci ? "--allow=%s" : "--vdev=%s", device);
-        any |= is_pci;
-        reclaim_memif(device);
+        arg(a, "--%s=%s", is_pci(port) ? "allow" : "vdev", port->device);
+        any_pci |= is_pci(port);
+        reclaim_memif(port->device);
     }
-    if (!any)
+    if (!any_pci)
         arg(a, "--no-pci");
 }
 

@@ -1,3 +1,5 @@
+#include <stdalign.h>
+
 #include <rte_ethdev.h>
 
 #include "bytes.h"
@@ -13,8 +15,8 @@ enum { ETH_LEN = 14, IPV4_LEN = 20, IPV6_LEN = 40, UDP_LEN = 8, UDP_DST = 2, PRO
             REPEATED(__VA_ARGS__), __VA_ARGS__                                                     \
     }
 
-const uint8_t steering_key_mixing[TOEPLITZ_KEY_LEN] = KEY(0x6d, 0x5a, 0x56, 0xda);
-const uint8_t steering_key_buckets[TOEPLITZ_KEY_LEN] = KEY(0x00, 0x00, 0x00, 0x01);
+alignas(64) const uint8_t steering_key_mixing[TOEPLITZ_KEY_LEN] = KEY(0x6d, 0x5a, 0x56, 0xda);
+alignas(64) const uint8_t steering_key_buckets[TOEPLITZ_KEY_LEN] = KEY(0x00, 0x00, 0x00, 0x01);
 
 static void rule_begin(struct flow_rule *r)
 {

@@ -86,7 +86,7 @@ static void nic_table_agrees(void **state)
     for (unsigned size = 64; size <= 2048; size *= 2) {
         steering_table(&dp, RTE_MIN(size, (unsigned)JP_RETA_MAX), steering_key_mixing);
         for (unsigned i = 0; i < 10000; i++) {
-            uint32_t spi = random_spi(), hash = rte_softrss(&spi, 1, dp.toeplitz_key);
+            uint32_t spi = random_spi(), hash = rte_softrss(&spi, 1, steering_key_mixing);
             unsigned entry = hash & (size - 1);
 
             assert_int_equal(dp.reta[entry & dp.reta_mask], owner_of(&dp, spi));
