@@ -28,14 +28,10 @@ uint16_t icmp6_checksum(const uint8_t *ip, const uint8_t *icmp, uint32_t len)
     return (uint16_t) ~(sum + (sum >> 16));
 }
 
-/* Change the type of a message whose checksum is right, and the checksum with it (RFC 1624). */
-static void retype(uint8_t *icmp, uint8_t type)
+/* Store a checksum, which is in the order of the bytes that were summed. */
+static void put_checksum(uint8_t *p, uint16_t sum)
 {
-    uint32_t sum = (uint16_t)~be16_load(icmp + 2) + (0xffffu - icmp[0] * 256u) + type * 256u;
-
-    sum = (sum & 0xffff) + (sum >> 16);
-    be16_store(icmp + 2, (uint16_t) ~(sum + (sum >> 16)));
-    icmp[0] = type;
+    memcpy(p, &sum, sizeof(sum));
 }
 
 static void reply(struct lcore *lc, struct rte_mbuf *m, const uint8_t *end)
@@ -64,15 +60,15 @@ void answer_icmp4(struct lcore *lc, struct rte_mbuf *m)
         drop(lc, m, JP_ip_other);
         return;
     }
-    retype(icmp, ICMP4_ECHO_REPLY);
+    icmp[0] = ICMP4_ECHO_REPLY;
+    put_checksum(icmp + 2, 0);
+    put_checksum(icmp + 2, (uint16_t)~rte_raw_cksum(icmp, len));
     swap(ip + 12, ip + 16, 4);
     be16_store(ip + 4, 0);
     be16_store(ip + 6, IP4_DF);
     ip[8] = IP_HOP_LIMIT;
-    be16_store(ip + 10, 0);
-    uint16_t checksum = (uint16_t)~rte_raw_cksum(ip, IP4_MIN);
-
-    memcpy(ip + 10, &checksum, 2);
+    put_checksum(ip + 10, 0);
+    put_checksum(ip + 10, (uint16_t)~rte_raw_cksum(ip, IP4_MIN));
     reply(lc, m, icmp + len);
 }
 
@@ -86,7 +82,9 @@ static void answer_echo6(struct lcore *lc, struct rte_mbuf *m, uint8_t *ip, uint
         drop(lc, m, JP_ip_other);
         return;
     }
-    retype(icmp, ICMP6_ECHO_REPLY);
+    icmp[0] = ICMP6_ECHO_REPLY;
+    put_checksum(icmp + 2, 0);
+    put_checksum(icmp + 2, icmp6_checksum(ip, icmp, len));
     swap(ip + 8, ip + 24, 16);
     ip[7] = IP_HOP_LIMIT;
     reply(lc, m, icmp + len);

@@ -95,14 +95,14 @@ static bool options_ok(const uint8_t *option, const uint8_t *end, bool from_nowh
     return true;
 }
 
-/* RFC 4861 section 7.1.1. */
+/* RFC 4861 section 7.1.1, but for the target: the caller knows better than that it is no group. */
 static bool solicitation_ok(const uint8_t *ip, const uint8_t *icmp, uint32_t len)
 {
-    const uint8_t *source = ip + 8, *destination = ip + 24, *target = icmp + 8;
+    const uint8_t *source = ip + 8, *destination = ip + 24;
     bool from_nowhere = memcmp(source, unspecified, 16) == 0;
 
     return ip[7] == NDP_HOP_LIMIT && len >= SOLICITATION_MIN && icmp[1] == 0 && source[0] != 0xff &&
-           target[0] != 0xff && (!from_nowhere || destination[0] == 0xff) &&
+           (!from_nowhere || destination[0] == 0xff) &&
            options_ok(icmp + SOLICITATION_MIN, icmp + len, from_nowhere);
 }
 
