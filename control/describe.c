@@ -104,6 +104,8 @@ static void add_data_plane(json_t *json, const struct daemon *d)
     json_object_set_new(json, "hugepages", json_boolean(stats->hugepages));
     json_object_set_new(json, "crypto", TEXT(stats->crypto));
     json_object_set_new(json, "memory_bytes", number(stats->memory_bytes));
+    json_object_set_new(json, "mbufs", number(stats->mbufs));
+    json_object_set_new(json, "mbufs_free", number(stats->mbufs_free));
     json_object_set_new(json, "sessions", number(dp_counter_sum(dp, JP_sessions)));
     json_object_set_new(json, "sessions_max", number(dp->hello.max_sessions));
     json_object_set_new(json, "sessions_known", number(d->sessions.known.count));

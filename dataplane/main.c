@@ -139,7 +139,7 @@ static void say_ready(void)
 
 static void run(void)
 {
-    uint64_t hz = rte_get_tsc_hz(), next_sample = rte_rdtsc() + hz;
+    uint64_t hz = rte_get_tsc_hz(), next_sample = rte_rdtsc();
 
     for (unsigned i = 0; i < dp.lcores; i++)
         rte_eal_remote_launch(worker_run, dp.lcore[i], i + 1);
@@ -148,6 +148,7 @@ static void run(void)
         stats_heartbeat(&dp);
         if (rte_rdtsc() > next_sample) {
             ports_sample(&dp);
+            stats_sample(&dp);
             next_sample += hz;
         }
     }
@@ -176,6 +177,8 @@ int main(int argc, char **argv)
         run();
     control_close(&dp);
     ports_stop(&dp);
+    for (unsigned i = 0; i < dp.lcores && dp.lcore[i]; i++)
+        lcore_free(dp.lcore[i]);
     rte_eal_cleanup();
     return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -25,6 +25,7 @@ void steering_setup(struct dataplane *dp);
 int stats_create(struct dataplane *dp);
 int stats_fd(void);
 void stats_heartbeat(struct dataplane *dp); /* the main lcore is alive */
+void stats_sample(struct dataplane *dp);    /* refresh what is shared of memory */
 
 /* limit.c: packets per source prefix (IPv4 /24, IPv6 /56), token buckets in a fixed-size table that an attacker
  * cannot grow. One table per lcore and purpose. */
@@ -43,8 +44,11 @@ void control_close(struct dataplane *dp);
 int worker_run(void *lcore);
 /* One turn of it at lc->now: receive, commands, timers, transmit. Returns how much it found to do. */
 unsigned worker_turn(struct lcore *lc);
-/* lcore.c: make worker `index`'s struct lcore with all it owns; NULL, said on stderr, when memory is short. */
+/* lcore.c: make worker `index`'s struct lcore with all it owns, once steering is set up; NULL, said on stderr, when
+ * memory is short. */
 struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs, volatile bool *stop);
+/* Give back what is not DPDK's memory, which goes with the process: crypto state and sessions. */
+void lcore_free(struct lcore *lc);
 /* Bytes of DPDK memory that lcore_new takes for one worker of this configuration: what main reserves. */
 size_t lcore_footprint(const struct config *config);
 

@@ -74,6 +74,14 @@ int stats_fd(void)
     return fd;
 }
 
+void stats_sample(struct dataplane *dp)
+{
+    const struct rte_mempool *mbufs = dp->lcore[0]->mbufs;
+
+    dp->stats->mbufs = mbufs->size;
+    dp->stats->mbufs_free = rte_mempool_avail_count(mbufs);
+}
+
 void stats_heartbeat(struct dataplane *dp)
 {
     struct timespec now;

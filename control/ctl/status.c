@@ -50,6 +50,8 @@ static void print_data_plane(const json_t *dp)
            json_is_true(json_object_get(dp, "hugepages")) ? "hugepages" : "no hugepages");
     printf("  sessions  %s of %s\n", print_count(a, num(dp, "sessions")),
            print_count(b, num(dp, "sessions_max")));
+    printf("  buffers   %s of %s packet buffers free\n", print_count(a, num(dp, "mbufs_free")),
+           print_count(b, num(dp, "mbufs")));
     print_listeners(json_object_get(dp, "listeners"));
 }
 

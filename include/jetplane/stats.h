@@ -82,6 +82,7 @@ struct jp_stats {
     char crypto[32];       /* AEAD backend */
     struct jp_stats_listener listener[JP_LISTENERS_MAX];
     uint32_t cpu[JP_LCORES_MAX]; /* of each worker */
+    uint32_t mbufs, mbufs_free;  /* packet buffers, and those that nobody holds; once a second */
     struct jp_stats_port port[JP_PORTS_MAX];
     struct jp_stats_lcore lcore[JP_LCORES_MAX];
 };
