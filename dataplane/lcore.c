@@ -155,3 +155,11 @@ struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool
     dp->lcore[index] = lc;
     return lc;
 }
+
+void lcore_free(struct lcore *lc)
+{
+    aead_free(lc->aead);
+    session_table_free(lc->sessions);
+    lc->aead = NULL;
+    lc->sessions = NULL;
+}

@@ -1,5 +1,7 @@
 #include "plane.h"
 
+#include <stdlib.h>
+
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_eth_ring.h>
@@ -77,7 +79,7 @@ static void configure(struct dataplane *dp)
                       .source_rate = 1000,
                       .source_size = 100}},
         .lcores = PLANE_LCORES,
-        .max_sessions = 16384,
+        .max_sessions = 4000000, /* their memory comes with them */
         .steer_ring = 256,
         .fec_blocks = 64,
         .fec_symbols = 512,
@@ -103,25 +105,35 @@ static void configure(struct dataplane *dp)
     dp->control_up = true;
 }
 
+static struct plane plane_of_program;
+
+static void plane_end(void)
+{
+    for (unsigned i = 0; i < PLANE_LCORES && plane_of_program.dp.lcore[i]; i++)
+        lcore_free(plane_of_program.dp.lcore[i]);
+    aead_free(plane_of_program.aead);
+}
+
 static struct plane *plane_start(void)
 {
-    static struct plane plane;
+    struct plane *plane = &plane_of_program;
 
+    atexit(plane_end);
     eal_start();
     fec_init();
-    configure(&plane.dp);
-    plane.dp.stats = &plane.stats;
-    plane.dp.tsc_per_us = (double)rte_get_tsc_hz() / 1e6;
-    plane.now = 1000000;
-    plane.aead = aead_new(aead_best());
-    plane.mbufs = rte_pktmbuf_pool_create("plane", MBUFS, 0, RTE_ALIGN(sizeof(struct packet), 8),
-                                          MBUF_ROOM, SOCKET_ID_ANY);
-    assert_true(plane.aead && plane.mbufs);
+    configure(&plane->dp);
+    plane->dp.stats = &plane->stats;
+    plane->dp.tsc_per_us = (double)rte_get_tsc_hz() / 1e6;
+    plane->now = 1000000;
+    plane->aead = aead_new(aead_best());
+    plane->mbufs = rte_pktmbuf_pool_create("plane", MBUFS, 0, RTE_ALIGN(sizeof(struct packet), 8),
+                                           MBUF_ROOM, SOCKET_ID_ANY);
+    assert_true(plane->aead && plane->mbufs);
     for (unsigned i = 0; i < PLANE_PORTS; i++)
-        port_start(&plane, i);
+        port_start(plane, i);
     for (unsigned i = 0; i < PLANE_LCORES; i++)
-        assert_non_null(lcore_new(&plane.dp, i, plane.mbufs, &plane.stop));
-    return &plane;
+        assert_non_null(lcore_new(&plane->dp, i, plane->mbufs, &plane->stop));
+    return plane;
 }
 
 void plane_workers(struct plane *plane, unsigned n)
