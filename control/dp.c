@@ -15,7 +15,7 @@
 #include "log.h"
 
 enum {
-    TURN_MAX = 16, /* messages read before the loop looks elsewhere */
+    TURN_MAX = 8, /* messages read before the loop looks elsewhere */
     RETRY_US = CLOCK_SECOND / 10,
     RETRY_VIOLATION_US = CLOCK_SECOND / 2, /* after a data plane that speaks wrongly */
     GREETING_US = CLOCK_SECOND,

@@ -53,7 +53,7 @@ static int check_file(const char *path, int fd)
 /* -ENOENT silently. */
 static int read_seed(const char *path, uint8_t seed[SEED_LEN])
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     int rc;
 
     if (fd < 0)

@@ -58,6 +58,15 @@ def test_wrong_size_is_refused(stopped, size):
     assert stopped.identity.stat().st_size == size
 
 
+def test_link_is_judged_by_its_target(stopped):
+    stopped.identity.symlink_to("target")
+    (stopped.dir / "target").touch(0o600)
+    (stopped.dir / "target").write_bytes(bytes(32))
+    assert print_identity(stopped).returncode == 0
+    (stopped.dir / "target").chmod(0o644)
+    assert print_identity(stopped).returncode == 1
+
+
 def test_other_files_are_refused(stopped):
     stopped.identity.symlink_to("/dev/zero")
     assert print_identity(stopped).returncode == 1

@@ -268,3 +268,20 @@ def test_every_command_is_completed_and_documented():
     for command in COMMANDS:
         assert re.search(rf"commands=.*\b{command}\b", completion)
         assert re.search(rf"^\.B[RI]? \"?{command}", manual, re.M)
+
+
+def keys(value):
+    """Of all objects in there, but not of counters, whose names are documented elsewhere."""
+    if isinstance(value, list):
+        return set().union(*map(keys, value))
+    if not isinstance(value, dict) or "rx_packets" in value and "fec_late" in value:
+        return set()
+    return set(value).union(*map(keys, value.values()))
+
+
+def test_every_key_is_documented(daemon, served):
+    document = (ipc.ROOT / "docs/control-protocol.md").read_text()
+    handshakes = (ipc.ROOT / "include/jetplane/ctl.h").read_text()
+    for command in ("status", "version", "stats", "ports", "sessions", "stop"):
+        for key in keys(daemon.ask(command=command, max=1)["result"]):
+            assert f"`{key}`" in document or f"X({key}, " in handshakes, key

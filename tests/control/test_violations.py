@@ -109,6 +109,15 @@ def test_message_out_of_turn(daemon, peer, kind):
     recovers(daemon, peer)
 
 
+@pytest.mark.parametrize("kind", [ipc.PUNT, ipc.UNKNOWN_SPI, ipc.INSTALLED, ipc.RETIRED,
+                                  ipc.SESSION, ipc.LIST_END])
+@pytest.mark.parametrize("more", [-1, 1])
+def test_wrong_size(daemon, peer, kind, more):
+    peer.send(ipc.message(kind, bytes(ipc.SIZES[kind] - 8 + more)))
+    assert peer.closed()
+    recovers(daemon, peer)
+
+
 def test_random_messages(daemon, make_peer):
     """Well-sized messages with random contents, and some of random size."""
     seed = random.randrange(2**32)
