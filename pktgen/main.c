@@ -1,0 +1,79 @@
+/* jetgen: set everything up, run the script, show the results. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <sodium.h>
+
+#include "fec.h"
+#include "interrupt.h"
+#include "jetgen.h"
+#include "options.h"
+#include "run.h"
+#include "script.h"
+#include "worker.h"
+
+static struct jetgen g;
+static struct run run = {.g = &g};
+
+static int host_run(void *arg, const struct phase *phase, struct results *results, char *error)
+{
+    return run_phase(arg, phase, results, error);
+}
+
+static bool host_interrupted(void *arg)
+{
+    (void)arg;
+    return interrupted != 0;
+}
+
+static bool setup(void)
+{
+    g.tsc_per_us = (double)rte_get_tsc_hz() / 1e6;
+    g.tsc_start = rte_rdtsc();
+    payload_pattern_init(&g.pattern, g.options.seed);
+    for (unsigned i = 0; i < g.options.workers; i++)
+        if (!(g.worker[i] = worker_new(&g, i)))
+            return false;
+    return port_start(&g) == 0;
+}
+
+/* Take leave of the data plane, whatever became of the script. */
+static void close_sessions(void)
+{
+    static struct results results;
+    static const struct phase phase = {.kind = PHASE_CLOSE};
+    char error[SCRIPT_ERROR_MAX];
+
+    if (g.sessions > 0)
+        run_phase(&run, &phase, &results, error);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct script_host host = {&run, host_run, host_interrupted};
+    enum script_status status = SCRIPT_ERROR;
+    char message[SCRIPT_ERROR_MAX] = "";
+
+    if (sodium_init() < 0)
+        return SCRIPT_ERROR;
+    options_parse(&g.options, argc, argv);
+    fec_init();
+    interrupt_catch();
+    if (eal_start(&g.options) != 0)
+        return SCRIPT_ERROR;
+    if (setup()) {
+        status = script_run(&host, g.options.script, g.options.args, g.options.n_args, message);
+        close_sessions();
+        if (g.options.json)
+            report_json(&run.report, message, stdout);
+        else
+            report_table(&run.report, stdout);
+        port_stop(&g);
+    }
+    report_free(&run.report);
+    rte_eal_cleanup();
+    return (int)status;
+}

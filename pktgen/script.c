@@ -1,0 +1,264 @@
+#include "script.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "parameters.h"
+
+enum { HOOK_INSTRUCTIONS = 100000 };
+
+struct script {
+    const struct script_host *host;
+    enum script_status status;
+};
+
+/* The script that runs in this Lua state. */
+static struct script *script_of(lua_State *lua)
+{
+    return *(struct script **)lua_getextraspace(lua);
+}
+
+static int push_results(lua_State *lua, const struct results *r)
+{
+    lua_createtable(lua, 0, COUNTERS + (int)derived_count);
+    for (unsigned i = 0; i < COUNTERS; i++) {
+        lua_pushinteger(lua, (lua_Integer)r->counter[i]);
+        lua_setfield(lua, -2, counter_name[i]);
+    }
+    for (unsigned i = 0; i < derived_count; i++) {
+        lua_pushnumber(lua, derived[i].of(r));
+        lua_setfield(lua, -2, derived[i].name);
+    }
+    return 1;
+}
+
+static void end_if_interrupted(lua_State *lua)
+{
+    struct script *script = script_of(lua);
+
+    if (!script->host->interrupted(script->host->arg))
+        return;
+    script->status = SCRIPT_INTERRUPTED;
+    luaL_error(lua, "interrupted");
+}
+
+static int run_phase(lua_State *lua, const struct phase *phase)
+{
+    const struct script_host *host = script_of(lua)->host;
+    struct results *r = lua_newuserdatauv(lua, sizeof(*r), 0); /* freed whatever happens */
+    char error[SCRIPT_ERROR_MAX];
+
+    if (host->run(host->arg, phase, r, error) != 0)
+        return luaL_error(lua, "jetgen.%s: %s", phase_name(phase->kind), error);
+    end_if_interrupted(lua);
+    return push_results(lua, r);
+}
+
+static int run_with_parameters(lua_State *lua, enum phase_kind kind)
+{
+    struct phase phase;
+
+    parameters_read(lua, kind, &phase);
+    return run_phase(lua, &phase);
+}
+
+static int lua_open(lua_State *lua)
+{
+    return run_with_parameters(lua, PHASE_OPEN);
+}
+
+static int lua_run(lua_State *lua)
+{
+    return run_with_parameters(lua, PHASE_RUN);
+}
+
+static int lua_flood(lua_State *lua)
+{
+    return run_with_parameters(lua, PHASE_FLOOD);
+}
+
+static int lua_close_sessions(lua_State *lua)
+{
+    struct phase phase = {.kind = PHASE_CLOSE};
+
+    return run_phase(lua, &phase);
+}
+
+/* jetgen.expect(condition, message): returns the condition. */
+static int lua_expect(lua_State *lua)
+{
+    const char *message = luaL_optstring(lua, 2, "what was expected does not hold");
+
+    luaL_checkany(lua, 1);
+    if (!lua_toboolean(lua, 1)) {
+        script_of(lua)->status = SCRIPT_EXPECTATION;
+        return luaL_error(lua, "%s", message);
+    }
+    lua_settop(lua, 1);
+    return 1;
+}
+
+/* jetgen.print(format, ...) */
+static int lua_print(lua_State *lua)
+{
+    luaL_checkstring(lua, 1);
+    lua_getglobal(lua, "string");
+    lua_getfield(lua, -1, "format");
+    lua_insert(lua, 1);
+    lua_pop(lua, 1);
+    lua_call(lua, lua_gettop(lua) - 1, 1);
+    puts(lua_tostring(lua, -1));
+    fflush(stdout);
+    return 0;
+}
+
+/* The text of argument `name`, of the type of the default at index 2. */
+static int convert(lua_State *lua, const char *name, const char *text)
+{
+    switch (lua_type(lua, 2)) {
+    case LUA_TNUMBER:
+        if (lua_stringtonumber(lua, text) == 0)
+            return luaL_error(lua, "%s=%s: a number is wanted", name, text);
+        return 1;
+    case LUA_TBOOLEAN:
+        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+            return luaL_error(lua, "%s=%s: true or false is wanted", name, text);
+        lua_pushboolean(lua, strcmp(text, "true") == 0);
+        return 1;
+    default:
+        lua_pushstring(lua, text);
+        return 1;
+    }
+}
+
+/* jetgen.arg(name, default): what the command line says, as the default's type. */
+static int lua_arg(lua_State *lua)
+{
+    const char *name = luaL_checkstring(lua, 1);
+
+    lua_settop(lua, 2);
+    lua_pushboolean(lua, 1); /* the script knows it */
+    lua_setfield(lua, lua_upvalueindex(1), name);
+    if (lua_getglobal(lua, "args") != LUA_TTABLE || lua_getfield(lua, -1, name) != LUA_TSTRING) {
+        lua_settop(lua, 2);
+        return 1;
+    }
+    return convert(lua, name, lua_tostring(lua, -1));
+}
+
+static void hook(lua_State *lua, lua_Debug *debug)
+{
+    (void)debug;
+    end_if_interrupted(lua);
+}
+
+/* Only what cannot reach beyond the script. */
+static void open_libraries(lua_State *lua)
+{
+    static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},
+                                         {LUA_TABLIBNAME, luaopen_table},
+                                         {LUA_STRLIBNAME, luaopen_string},
+                                         {LUA_MATHLIBNAME, luaopen_math}};
+    static const char *const forbidden[] = {"dofile", "loadfile", "load"};
+
+    for (unsigned i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
+        luaL_requiref(lua, libraries[i].name, libraries[i].func, 1);
+        lua_pop(lua, 1);
+    }
+    for (unsigned i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
+        lua_pushnil(lua);
+        lua_setglobal(lua, forbidden[i]);
+    }
+}
+
+/* The global jetgen; its arg function notes the names it was asked for in the table at the top of
+ * the stack. */
+static void open_jetgen(lua_State *lua)
+{
+    static const luaL_Reg functions[] = {
+        {"open", lua_open},     {"run", lua_run},
+        {"flood", lua_flood},   {"close", lua_close_sessions},
+        {"expect", lua_expect}, {"print", lua_print},
+        {"arg", lua_arg},       {NULL, NULL},
+    };
+
+    luaL_newlibtable(lua, functions);
+    lua_pushvalue(lua, -2);
+    luaL_setfuncs(lua, functions, 1);
+    lua_setglobal(lua, "jetgen");
+}
+
+/* The global args. False when one is not KEY=VALUE. */
+static bool open_args(lua_State *lua, char **args, int n)
+{
+    lua_createtable(lua, 0, n);
+    for (int i = 0; i < n; i++) {
+        const char *equals = strchr(args[i], '=');
+
+        if (!equals || equals == args[i]) {
+            lua_pushfstring(lua, "argument '%s' is not KEY=VALUE", args[i]);
+            return false;
+        }
+        lua_pushlstring(lua, args[i], (size_t)(equals - args[i]));
+        lua_pushstring(lua, equals + 1);
+        lua_settable(lua, -3);
+    }
+    lua_setglobal(lua, "args");
+    return true;
+}
+
+/* A misspelt argument is no reason to lose the results of a run, but to say so. `known` is the
+ * stack index of the names that the script asked for. */
+static void warn_of_unknown(lua_State *lua, const char *path, int known, char **args, int n)
+{
+    for (int i = 0; i < n; i++) {
+        lua_pushlstring(lua, args[i], (size_t)(strchr(args[i], '=') - args[i]));
+        if (lua_rawget(lua, known) == LUA_TNIL)
+            fprintf(stderr, "jetgen: %s takes no argument '%.*s'\n", path,
+                    (int)strcspn(args[i], "="), args[i]);
+        lua_pop(lua, 1);
+    }
+}
+
+/* Is the whole script read and run? If not, the message is at the top of the stack. */
+static bool run_file(lua_State *lua, const char *path, char **args, int n_args)
+{
+    int known;
+
+    open_libraries(lua);
+    lua_newtable(lua);
+    known = lua_gettop(lua);
+    open_jetgen(lua);
+    if (!open_args(lua, args, n_args))
+        return false;
+    lua_sethook(lua, hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    if (luaL_loadfilex(lua, path, "t") != LUA_OK || lua_pcall(lua, 0, 0, 0) != LUA_OK)
+        return false;
+    warn_of_unknown(lua, path, known, args, n_args);
+    return true;
+}
+
+enum script_status script_run(const struct script_host *host, const char *path, char **args,
+                              int n_args, char *message)
+{
+    struct script script = {.host = host, .status = SCRIPT_OK};
+    lua_State *lua = luaL_newstate();
+
+    message[0] = '\0';
+    if (!lua)
+        return SCRIPT_ERROR;
+    *(struct script **)lua_getextraspace(lua) = &script;
+    if (!run_file(lua, path, args, n_args)) {
+        snprintf(message, SCRIPT_ERROR_MAX, "%s", luaL_tolstring(lua, -1, NULL));
+        fprintf(stderr, "%s\n", message);
+        if (script.status == SCRIPT_OK)
+            script.status = SCRIPT_ERROR;
+    }
+    lua_close(lua);
+    return script.status;
+}

@@ -1,0 +1,124 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+
+#include "handshakes.h"
+#include "kinds.h"
+#include "receive.h"
+#include "send.h"
+
+enum { IDLE_TURNS = 1024, HANDED_RING = 4096, LAST_FLUSH_US = 200000 };
+
+static const struct kind *const kinds[] = {
+    [PHASE_OPEN] = &kind_open,
+    [PHASE_RUN] = &kind_run,
+    [PHASE_FLOOD] = &kind_flood,
+    [PHASE_CLOSE] = &kind_close,
+};
+
+struct worker *worker_new(struct jetgen *g, unsigned index)
+{
+    struct worker *w = rte_zmalloc("worker", sizeof(*w), RTE_CACHE_LINE_SIZE);
+    uint32_t workers = g->options.workers;
+    char name[32];
+
+    snprintf(name, sizeof(name), "handed%u", index);
+    if (w) {
+        w->g = g;
+        w->index = index;
+        w->lcore = index + 1;
+        w->queues = (g->options.queues + workers - 1 - index) / workers;
+        w->aead = aead_new(aead_best());
+        w->handed = rte_ring_create(name, HANDED_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
+        w->tx = rte_zmalloc("tx", w->queues * sizeof(*w->tx), RTE_CACHE_LINE_SIZE);
+        w->recall = calloc(1, sizeof(*w->recall));
+        w->prng.state = prng_mix(g->options.seed ^ prng_mix(index + 1));
+    }
+    if (!w || !w->aead || !w->handed || !w->tx || !w->recall) {
+        fprintf(stderr, "jetgen: no memory for worker %u\n", index);
+        return NULL;
+    }
+    for (unsigned i = 0; i < w->queues; i++)
+        w->tx[i].id = (uint16_t)(i * workers + index);
+    return w;
+}
+
+static void read_clock(struct worker *w)
+{
+    w->tsc = rte_rdtsc();
+    w->now = jetgen_us(w->g, w->tsc);
+}
+
+/* Returns whether there was something to do. */
+static bool turn(struct worker *w, const struct kind *kind)
+{
+    uint64_t start = w->tsc, received;
+    unsigned n, made;
+
+    n = receive(w);
+    received = rte_rdtsc();
+    timers_run(w);
+    made = handshakes_run(w);
+    made += kind->make(w);
+    send_flush(w);
+    if (n > 0)
+        count(w, C_rx_cycles, received - start);
+    if (made > 0)
+        count(w, C_tx_cycles, rte_rdtsc() - received);
+    return n + made > 0;
+}
+
+/* Everything that was made is to leave. */
+static void flush_all(struct worker *w)
+{
+    uint64_t until = w->now + LAST_FLUSH_US;
+    bool empty = false;
+
+    while (!empty && w->now < until) {
+        read_clock(w);
+        send_flush(w);
+        empty = true;
+        for (unsigned i = 0; i < w->queues; i++)
+            empty &= w->tx[i].n == 0;
+    }
+}
+
+static void begin(struct worker *w)
+{
+    read_clock(w);
+    memset(&w->results, 0, sizeof(w->results));
+    w->error[0] = '\0';
+    w->started = w->last = w->tsc;
+    w->began = w->now;
+    w->ends_at = w->handshakes_begun = w->allowance_used = 0;
+}
+
+int worker_run(void *arg)
+{
+    struct worker *w = arg;
+    const struct kind *kind = kinds[w->g->phase->kind];
+    unsigned idle = 0;
+    int ret;
+
+    begin(w);
+    ret = kind->begin(w);
+    if (ret != 0) {
+        snprintf(w->error, sizeof(w->error), "%s", strerror(-ret));
+        return ret;
+    }
+    while (!kind->over(w) && w->error[0] == '\0') {
+        idle = turn(w, kind) ? 0 : idle + 1;
+        if (idle > IDLE_TURNS && w->g->options.idle_sleep_us > 0)
+            rte_delay_us_sleep(w->g->options.idle_sleep_us);
+        read_clock(w);
+    }
+    kind->end(w);
+    flush_all(w);
+    return 0;
+}
