@@ -36,6 +36,12 @@ static void on_down(void *arg)
     sessions_free(&d->sessions);
 }
 
+static void on_retired(struct daemon *d, const struct jp_ipc_retired *retired)
+{
+    log_debug("session 0x%08x: ended, reason %u", retired->server_spi, retired->reason);
+    sessions_remove(&d->sessions, retired->server_spi);
+}
+
 static void on_message(void *arg, const struct jp_ipc_header *msg)
 {
     struct daemon *d = arg;
@@ -51,7 +57,7 @@ static void on_message(void *arg, const struct jp_ipc_header *msg)
         install_answered(&d->handshakes, (const struct jp_ipc_installed *)msg);
         break;
     case JP_IPC_RETIRED:
-        sessions_remove(&d->sessions, ((const struct jp_ipc_retired *)msg)->server_spi);
+        on_retired(d, (const struct jp_ipc_retired *)msg);
         break;
     case JP_IPC_SESSION:
         queries_session(&d->queries, (const struct jp_ipc_session *)msg);

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "handshakes.h"
+#include "log.h"
 
 enum { SPI_TRIES_MAX = 4, INSTALL_PATIENCE_US = 2 * CLOCK_SECOND };
 static_assert((int)JP_IPC_SECRET == (int)KDF_HASH_LEN, "a secret fits a message");
@@ -179,6 +180,7 @@ static void finish_install(struct handshakes *h, struct install *install, uint64
     reply = recent_find(h->recent, install->hello, addr, now);
     if (reply)
         reply->installed = true;
+    log_debug("session 0x%08x: installed", install->spi);
     forget_install(h, install);
     handshakes_count(h, HANDSHAKE_ok);
 }
