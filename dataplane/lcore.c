@@ -109,10 +109,12 @@ static bool make_rest(struct lcore *lc, int socket)
     lc->aead = aead_new(aead_best());
     lc->sessions = session_table_new(share_of_sessions(config));
     lc->wheel = rte_malloc_socket(NULL, sizeof(*lc->wheel), 64, socket);
+    lc->far = rte_malloc_socket(NULL, sizeof(*lc->far), 64, socket);
     lc->egress = egress_new(socket);
     lc->punt_limit = rate_limit_new(config->punt_rate, config->punt_burst, socket);
     lc->reset_limit = rate_limit_new(config->reset_rate, config->reset_burst, socket);
-    return lc->aead && lc->sessions && lc->wheel && lc->egress && lc->punt_limit && lc->reset_limit;
+    return lc->aead && lc->sessions && lc->wheel && lc->far && lc->egress && lc->punt_limit &&
+           lc->reset_limit;
 }
 
 /* The Toeplitz hash is linear: bytes can be hashed ahead, and their hashes added. */
@@ -152,6 +154,7 @@ struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool
         return NULL;
     }
     wheel_init(lc->wheel, 0);
+    wheel_init(lc->far, 0);
     dp->lcore[index] = lc;
     return lc;
 }

@@ -80,6 +80,7 @@ struct lcore {
     struct aead *aead;
     struct session_table *sessions;
     struct wheel *wheel;        /* one timer per session; ticks of TIMER_TICK_US */
+    struct wheel *far;          /* the same for timers more than a turn ahead; ticks of TIMER_FAR_TICK_US */
     struct fec_pools fec;
     struct pool fec_decoders;   /* struct fec_dec, for sessions whose peer sends FEC */
     struct pool fec_encoders;
@@ -93,7 +94,7 @@ struct lcore {
     struct egress *egress;      /* the transmit path (egress/egress.h) */
 };
 
-enum { TIMER_TICK_US = 1000 };
+enum { TIMER_TICK_US = 1000, TIMER_FAR_TICK_US = 64 * TIMER_TICK_US };
 
 static inline void count(struct lcore *lc, enum jp_counter c, uint64_t n)
 {

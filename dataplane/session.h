@@ -17,10 +17,13 @@
 #include "wheel.h"
 
 struct session {
+    /* Four lines that most packets touch, then the keys. */
     uint32_t server_spi;      /* in packets to us; 0: slot is free */
     uint32_t client_spi;      /* in packets to the client */
     uint8_t listener;         /* index into config.listener, by the port of the handshake */
     bool confirmed;           /* an authentic packet came */
+    bool fec_refused;         /* no decoder was free when FEC began: sources are read, nothing is recovered */
+    uint8_t doom;             /* enum jp_retired: about to be ended; 0: alive */
     uint16_t max_packet;      /* largest UDP payload the client takes */
     uint16_t max_frames;      /* bytes of frames in a packet that the client and the path take */
     uint16_t max_streams;     /* ids we may use are below it */
@@ -28,30 +31,34 @@ struct session {
     uint32_t idle_timeout_ms;
     uint32_t held;            /* packets in this session's reorder queues */
     uint64_t last_rx;         /* us; of the last authentic packet */
-    uint64_t created;         /* us */
-    struct wheel_entry timer; /* the earliest of all that waits: idling, ACK, FEC, reorder, source */
+    uint64_t rx_packets, rx_bytes, fec_recovered;
 
     struct jp_path path;      /* where the newest authentic packet came from */
-    uint8_t header[66];       /* L2 to UDP of packets to the client, lengths and checksums to be filled in */
+
+    struct ack ack;
+    struct wheel_entry timer; /* the earliest of all that waits: idling, ACK, FEC, reorder, source */
+    uint64_t timer_at;        /* us */
+    struct fec_dec *dec;      /* NULL until the client sends FEC */
+
+    struct streams streams;
+    struct fec_enc *enc;      /* NULL unless the client asked for FEC */
+    uint64_t source_next;     /* us: when the source sink sends next; 0: not started */
+    uint64_t created;         /* us */
+    uint64_t doom_code;       /* of the CLOSE when it ends */
+    struct session *next;     /* of the free slots, or of the doomed sessions */
 
     struct epoch_rx rx;
     struct replay replay;
+
     struct epoch_tx tx;
-    struct ack ack;
-    struct streams streams;
-    struct fec_dec *dec;      /* NULL until the client sends FEC */
-    struct fec_enc *enc;      /* NULL unless the client asked for FEC */
-    bool fec_refused;         /* no decoder was free when FEC began: sources are read, nothing is recovered */
-    uint64_t source_next;     /* us: when the source sink sends next; 0: not started */
-
-    struct session *next;     /* of the free slots, or of the doomed sessions */
-    uint8_t doom;             /* enum jp_retired: about to be ended; 0: alive */
-    uint64_t doom_code;       /* of the CLOSE then sent */
-
-    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, fec_recovered;
+    uint64_t tx_packets, tx_bytes;
+    uint8_t header[66];       /* L2 to UDP of packets to the client, lengths and checksums to be filled in */
 };
 
 static_assert(sizeof(struct session) <= 3328, "a million sessions fit in 4 GiB");
+static_assert(offsetof(struct session, path) % 64 == 0 && offsetof(struct session, ack) % 64 == 0 &&
+                  offsetof(struct session, streams) % 64 == 0,
+              "no group straddles lines");
 
 /* The sessions of one lcore, found by server SPI: an open-addressing index over a flat array. */
 struct session_table;

@@ -1,6 +1,7 @@
 /* One timer a session. It is armed for the earliest of what waits and never pushed back while that
  * happens: it may fire early, finds what is due, and is armed anew. So the hot path only ever
- * compares. */
+ * compares. Sessions that only wait to idle out are on a wheel of longer ticks: one turn of the
+ * other would visit each of them every second. */
 #include <rte_common.h>
 
 #include "egress/egress.h"
@@ -14,8 +15,14 @@ void session_wake(struct lcore *lc, struct session *s, uint64_t at)
 {
     uint64_t tick = at / TIMER_TICK_US + (at % TIMER_TICK_US != 0);
 
-    if (!wheel_armed(&s->timer) || tick < s->timer.deadline)
+    if (wheel_armed(&s->timer) && s->timer_at <= at)
+        return;
+    s->timer_at = at;
+    if (tick < lc->wheel->now + WHEEL_SLOTS)
         wheel_arm(lc->wheel, &s->timer, tick);
+    else
+        wheel_arm(lc->far, &s->timer,
+                  at / TIMER_FAR_TICK_US); /* a little early, to change wheels */
 }
 
 /* When the client has been silent for too long. */
@@ -106,12 +113,18 @@ static void fire(struct lcore *lc, struct session *s)
     }
 }
 
-unsigned timers_run(struct lcore *lc)
+static unsigned run_wheel(struct lcore *lc, struct wheel *wheel, uint64_t tick)
 {
     struct wheel_entry *due[TIMERS_A_TURN];
-    unsigned n = wheel_expire(lc->wheel, lc->now / TIMER_TICK_US, due, TIMERS_A_TURN);
+    unsigned n = wheel_expire(wheel, tick, due, TIMERS_A_TURN);
 
     for (unsigned i = 0; i < n; i++)
         fire(lc, container_of(due[i], struct session, timer));
     return n;
+}
+
+unsigned timers_run(struct lcore *lc)
+{
+    return run_wheel(lc, lc->far, lc->now / TIMER_FAR_TICK_US) +
+           run_wheel(lc, lc->wheel, lc->now / TIMER_TICK_US);
 }

@@ -91,6 +91,8 @@ struct rig *rig_start(void)
     pool_start(&lc->streams, sizeof(struct stream_chunk), 8);
     lc->wheel = rte_malloc("wheel", sizeof(struct wheel), 64);
     wheel_init(lc->wheel, lc->now / TIMER_TICK_US);
+    lc->far = rte_malloc("wheel", sizeof(struct wheel), 64);
+    wheel_init(lc->far, lc->now / TIMER_FAR_TICK_US);
     return &rig;
 }
 
