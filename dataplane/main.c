@@ -83,10 +83,10 @@ static void on_signal(int signal)
     stop_asked = 1;
 }
 
-/* The first signal stops in order; a second one, should that hang, at once. */
+/* Stopping in order takes a few seconds at most, so there is no second signal to stop faster. */
 static void catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+    struct sigaction action = {.sa_handler = on_signal};
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -30,8 +31,13 @@ static bool is_bound(const char *path)
 int unix_socket_reclaim(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat file;
     int fd, err = 0;
 
+    if (lstat(path, &file) != 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(file.st_mode)) /* connect() would not tell: it refuses any file */
+        return -ENOTSOCK;
     if (is_bound(path))
         return -EADDRINUSE;
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -42,7 +48,7 @@ int unix_socket_reclaim(const char *path)
         close(fd);
     if (err == 0)
         return -EADDRINUSE;
-    if (err == ECONNREFUSED)
-        return unlink(path) != 0 ? -errno : 0;
-    return err == ENOENT ? 0 : -err;
+    if (err != ECONNREFUSED)
+        return -err;
+    return unlink(path) != 0 ? -errno : 0;
 }

@@ -483,6 +483,13 @@ static void stale_socket(void **state)
     close(second);
     unlink(path);
     assert_int_equal(control_listen("/nonexistent/there/dp.sock"), -ENOENT);
+
+    FILE *other = fopen(path, "w"); /* somebody's file is left alone */
+
+    assert_non_null(other);
+    fclose(other);
+    assert_int_equal(control_listen(path), -ENOTSOCK);
+    assert_int_equal(unlink(path), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
