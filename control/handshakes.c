@@ -47,12 +47,11 @@ int handshakes_init(struct handshakes *h, const struct config *config, struct dp
     h->rotate_at = clock_us() + COOKIE_ROTATION_US;
     h->aead = aead_new(aead_best());
     h->recent = recent_new();
-    h->proven_by_prefix = limit_new(config->prefix);
-    h->unproven_by_prefix = limit_new(config->prefix);
-    h->resets_by_prefix = limit_new(config->prefix_resets);
+    prefix_limit_init(&h->proven_by_prefix, config->prefix);
+    prefix_limit_init(&h->unproven_by_prefix, config->prefix);
+    prefix_limit_init(&h->resets_by_prefix, config->prefix_resets);
     h->install = calloc(INSTALLS_MAX, sizeof(*h->install));
-    if (!h->aead || !h->recent || !h->proven_by_prefix || !h->unproven_by_prefix ||
-        !h->resets_by_prefix || !h->install) {
+    if (!h->aead || !h->recent || !h->install) {
         log_error("no memory for handshakes");
         return -ENOMEM;
     }
@@ -62,9 +61,6 @@ int handshakes_init(struct handshakes *h, const struct config *config, struct dp
 void handshakes_free(struct handshakes *h)
 {
     free(h->install);
-    limit_free(h->resets_by_prefix);
-    limit_free(h->unproven_by_prefix);
-    limit_free(h->proven_by_prefix);
     recent_free(h->recent);
     if (h->aead)
         aead_free(h->aead);
@@ -145,7 +141,7 @@ static bool cookie_needed(struct handshakes *h, const struct arrival *a)
         return true;
     }
     return h->installs > INSTALLS_MAX / 2 ||
-           !limit_pass(h->unproven_by_prefix, a->path->peer_ip, a->now) ||
+           !prefix_limit_pass(&h->unproven_by_prefix, a->path->peer_ip, a->now) ||
            !bucket_pass(&h->unproven, half(h->config->handshakes), a->now);
 }
 
@@ -153,7 +149,7 @@ static bool cookie_needed(struct handshakes *h, const struct arrival *a)
  * ones count there. */
 static bool within_rate(struct handshakes *h, const struct arrival *a, bool proven)
 {
-    return (!proven || limit_pass(h->proven_by_prefix, a->path->peer_ip, a->now)) &&
+    return (!proven || prefix_limit_pass(&h->proven_by_prefix, a->path->peer_ip, a->now)) &&
            bucket_pass(&h->all, h->config->handshakes, a->now);
 }
 
@@ -209,7 +205,7 @@ void handshakes_unknown_spi(struct handshakes *h, const struct jp_ipc_unknown *u
     uint64_t now = clock_us();
     uint8_t reset[HS_RESET_LEN];
 
-    if (!limit_pass(h->resets_by_prefix, unknown->path.peer_ip, now) ||
+    if (!prefix_limit_pass(&h->resets_by_prefix, unknown->path.peer_ip, now) ||
         !bucket_pass(&h->resets, h->config->resets, now)) {
         handshakes_count(h, HANDSHAKE_resets_limited);
         return;

@@ -55,7 +55,7 @@ struct handshakes {
     struct aead *aead;
     struct recent *recent;
 
-    struct limit *proven_by_prefix, *unproven_by_prefix, *resets_by_prefix;
+    struct prefix_limit proven_by_prefix, unproven_by_prefix, resets_by_prefix;
     struct bucket all, unproven, resets;
     uint64_t rotate_at; /* us: next change of the cookie key */
 

@@ -102,6 +102,15 @@ static bool make_rings(struct lcore *lc, int socket)
            lc->event_pool;
 }
 
+static struct prefix_limit *make_limit(uint32_t per_second, uint32_t burst, int socket)
+{
+    struct prefix_limit *limit = rte_malloc_socket(NULL, sizeof(*limit), 64, socket);
+
+    if (limit)
+        prefix_limit_init(limit, (struct rate){per_second, burst});
+    return limit;
+}
+
 static bool make_rest(struct lcore *lc, int socket)
 {
     const struct config *config = &lc->dp->config;
@@ -111,8 +120,8 @@ static bool make_rest(struct lcore *lc, int socket)
     lc->wheel = rte_malloc_socket(NULL, sizeof(*lc->wheel), 64, socket);
     lc->far = rte_malloc_socket(NULL, sizeof(*lc->far), 64, socket);
     lc->egress = egress_new(socket);
-    lc->punt_limit = rate_limit_new(config->punt_rate, config->punt_burst, socket);
-    lc->reset_limit = rate_limit_new(config->reset_rate, config->reset_burst, socket);
+    lc->punt_limit = make_limit(config->punt_rate, config->punt_burst, socket);
+    lc->reset_limit = make_limit(config->reset_rate, config->reset_burst, socket);
     return lc->aead && lc->sessions && lc->wheel && lc->far && lc->egress && lc->punt_limit &&
            lc->reset_limit;
 }

@@ -16,13 +16,13 @@
 #include "fec.h"
 #include "jetplane/ipc.h"
 #include "jetplane/stats.h"
+#include "limit.h"
 #include "pool.h"
 #include "toeplitz.h"
 #include "wheel.h"
 
 struct session;
 struct session_table;
-struct rate_limit;
 
 /* A port as workers see it. Read-only once they run. */
 struct port {
@@ -71,7 +71,7 @@ struct lcore {
     struct rte_ring *events;    /* to the main lcore: struct event *, and mbufs to punt in `punts` */
     struct rte_ring *punts;
     struct rte_mempool *command_pool, *event_pool;
-    struct rate_limit *punt_limit, *reset_limit;
+    struct prefix_limit *punt_limit, *reset_limit;
     volatile bool *stop;        /* set by the main lcore */
     uint16_t spi_hash[4][256];  /* what each byte of an SPI adds (xor) to its hash's low bits */
 

@@ -27,12 +27,6 @@ int stats_fd(void);
 void stats_heartbeat(struct dataplane *dp); /* the main lcore is alive */
 void stats_sample(struct dataplane *dp);    /* refresh what is shared of memory */
 
-/* limit.c: packets per source prefix (IPv4 /24, IPv6 /56), token buckets in a fixed-size table that an attacker
- * cannot grow. One table per lcore and purpose. */
-struct rate_limit *rate_limit_new(uint32_t rate, uint32_t burst, int socket);
-/* May one more from ip (v4-mapped) pass at now (us)? */
-bool rate_limit_pass(struct rate_limit *limit, const uint8_t ip[16], uint64_t now);
-
 /* control.c: the socket to jetplaned. control_turn moves punts and events up and messages down, after sleeping for at
  * most a millisecond when there is nothing to do; it waits for neither side. */
 int control_open(struct dataplane *dp);

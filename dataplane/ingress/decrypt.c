@@ -38,7 +38,7 @@ static void report_unknown(struct lcore *lc, struct rte_mbuf *m)
     if (WIRE_DATA_HDR + p->text_len + WIRE_TAG < RESET_PACKET_MIN)
         return;
     packet_path(lc->dp, m, &path);
-    if (!rate_limit_pass(lc->reset_limit, path.peer_ip, lc->now)) {
+    if (!prefix_limit_pass(lc->reset_limit, path.peer_ip, lc->now)) {
         count(lc, JP_resets_limited, 1);
         return;
     }

@@ -44,7 +44,7 @@ static int parse_hello(struct lcore *lc, struct rte_mbuf *m, uint32_t len)
     if (len != HS_CLIENT_HELLO_LEN)
         return JP_too_short;
     packet_path(lc->dp, m, &path);
-    if (!rate_limit_pass(lc->punt_limit, path.peer_ip, lc->now))
+    if (!prefix_limit_pass(lc->punt_limit, path.peer_ip, lc->now))
         return JP_punt_limited;
     if (!lc->dp->control_up || rte_ring_enqueue(lc->punts, m) != 0)
         return JP_punt_full;
