@@ -4,19 +4,13 @@ the real data plane and its real socket. Layouts are those of tests/control/ipc.
 import array
 import hashlib
 import json
-import mmap
 import os
-import pathlib
 import random
 import socket
 import struct
-import sys
 
-sys.path.append(str(pathlib.Path(__file__).parents[1] / "control"))
-import ipc  # noqa: E402
-
-import jetwire as w  # noqa: E402
-from host import wait_for  # noqa: E402
+import jetwire as w
+from stats import Stats, ipc
 
 WINDOW = 512  # installs under way
 SESSION = struct.Struct("=Q64sIIQQQQQQQQQQQIIIBBBBBB6x")
@@ -55,8 +49,7 @@ class ControlPlane:
         (self.boot_id, self.pid, self.max_sessions, self.stats_size, self.reta_size, self.lcores, self.tier, _, _, _, _,
          _, self.key, _, self.reta) = ipc.HELLO.unpack(data[8:])
         assert self.stats_size == ipc.STATS_SIZE
-        with os.fdopen(array.array("i", ancillary[0][2])[0], "rb") as stats:
-            self.stats = mmap.mmap(stats.fileno(), self.stats_size, prot=mmap.PROT_READ)
+        self.stats = Stats(array.array("i", ancillary[0][2])[0])
         self.addresses = v4_mapped(client) + v4_mapped(server)
         self.our_port, self.macs = port, mac(plane.client_host) + mac(plane.host)
         self.retired = {}  # SPI -> reason
@@ -64,14 +57,6 @@ class ControlPlane:
     def owner(self, spi):
         """owner(SPI) = reta[toeplitz(key, SPI) & (size - 1)], by the Toeplitz hash's definition."""
         return self.reta[ipc.toeplitz(self.key, spi) & (self.reta_size - 1)]
-
-    def counters(self, lcore):
-        values = struct.unpack_from(f"={len(ipc.COUNTERS)}Q", self.stats, ipc.STATS_LCORES_AT + lcore * ipc.STATS_LCORE)
-        return dict(zip(ipc.COUNTERS, values))
-
-    def total(self):
-        each = [self.counters(lcore) for lcore in range(self.lcores)]
-        return {name: sum(counters[name] for counters in each) for name in ipc.COUNTERS}
 
     # ---- messages ----
 
@@ -129,22 +114,6 @@ class ControlPlane:
     def close(self):
         self.stats.close()
         self.socket.close()
-
-
-class Pace:
-    """Holds a sender back until the data plane has received most of what it sent, so that no queue overflows."""
-
-    def __init__(self, control, most=128):
-        self.control, self.most = control, most
-        self.sent = control.total()["rx_packets"]
-
-    def packet(self):
-        """One was sent; True now and then, when it is a good time to look for answers."""
-        self.sent += 1
-        if self.sent % (self.most // 2) != 0:
-            return False
-        wait_for(lambda: self.sent - self.control.total()["rx_packets"] < self.most, 10, "the data plane to catch up")
-        return True
 
 
 class Peer:

@@ -3,7 +3,6 @@ this process: when it ends, however it ends, the kernel takes everything away.""
 
 import contextlib
 import ctypes
-import json
 import os
 import pathlib
 import signal
@@ -39,6 +38,7 @@ class Host:
             self._ns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             _checked(LIBC.setns(home.fileno(), CLONE_NEWNET))
         self._homes = []
+        self._devices = None
         self.ip("link", "set", "lo", "up")
 
     def __enter__(self):
@@ -51,6 +51,8 @@ class Host:
         os.close(self._homes.pop())
 
     def close(self):
+        if self._devices:
+            self._devices.close()
         os.close(self._ns)
 
     def run(self, *command, **options):
@@ -78,8 +80,13 @@ class Host:
             pathlib.Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6").write_text("1")
 
     def sent(self):
-        """Packets its kernel has put on the wire."""
-        return json.loads(self.ip("-j", "-s", "link", "show", "eth0"))[0]["stats64"]["tx"]["packets"]
+        """Packets that it has put on the wire."""
+        if not self._devices:
+            with self:
+                self._devices = open("/proc/thread-self/net/dev")
+        self._devices.seek(0)
+        (line,) = (line for line in self._devices if line.lstrip().startswith("eth0:"))
+        return int(line.split()[10])
 
     @contextlib.contextmanager
     def raw_socket(self, buffer=32 << 20):

@@ -7,6 +7,7 @@ usage: jetclient.py --kem HELPER --server ADDRESS [--port N] [--identity HEX] [-
 Sends messages through an echo service, checks every byte that comes back, and prints one JSON object."""
 
 import argparse
+import collections
 import json
 import os
 import random
@@ -62,6 +63,7 @@ class Session:
         self.rx = w.Keys(done["suite"], done["s2c"])
         self.number = 0
         self.seen, self.unacknowledged, self.acknowledged = set(), 0, set()
+        self.recent = collections.deque(maxlen=1024)  # of what was seen: acknowledged again and again
         self.sequences, self.blocks = {}, {}
         self.received, self.closed, self.was_reset, self.recovered = [], None, False, 0
         self.packet_log.clear()
@@ -129,6 +131,7 @@ class Session:
         assert int.from_bytes(message[:4], "big") == self.client_spi
         assert number not in self.seen, "the server used a packet number twice"
         self.seen.add(number)
+        self.recent.append(number)
         eliciting = False
         for kind, fields in w.read_frames(frames):
             eliciting |= kind not in (w.ACK, w.CLOSE)
@@ -137,21 +140,21 @@ class Session:
             self.unacknowledged += 1
         if self.unacknowledged >= 16:
             self.unacknowledged = 0
-            self.send(w.ack_frame(self.seen))
+            self.send(w.ack_frame(self.recent))
 
     def _frame(self, kind, fields):
         if kind == w.ACK:
             for first, last in fields["ranges"]:
                 assert last < self.number, "acknowledged a packet that was never sent"
-                self.acknowledged.update(range(first, last + 1))
+                self.acknowledged.update(range(max(first, last - WINDOW), last + 1))
         elif kind == w.CLOSE:
             self.closed = fields
         elif kind == w.PATH_CHALLENGE:
             self.send(bytes([w.PATH_RESPONSE]) + fields["data"])
         elif kind == w.FEC_SOURCE:
-            self.blocks.setdefault(fields["block"], ({}, {}))[0][fields["index"]] = fields["symbol"]
+            self._block(fields["block"])[0][fields["index"]] = fields["symbol"]
         elif kind == w.FEC_REPAIR:
-            sources, repairs = self.blocks.setdefault(fields["block"], ({}, {}))
+            sources, repairs = self._block(fields["block"])
             repairs[fields["index"]] = fields["symbol"]
             for index, lost in w.fec_recover(fields["k"], sources, repairs).items():
                 sources[index] = len(lost).to_bytes(2, "big") + lost
@@ -160,6 +163,11 @@ class Session:
                     self._frame(inner, inner_fields)
         elif kind in (w.STREAM, w.DATAGRAM):
             self.received.append((kind, fields))
+
+    def _block(self, block):
+        """Its sources and repairs by index; those long before are forgotten."""
+        self.blocks.pop(block - 16, None)
+        return self.blocks.setdefault(block, ({}, {}))
 
 
 def echo(session, args):

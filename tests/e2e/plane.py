@@ -168,7 +168,7 @@ class Plane:
     def identity(self):
         return bytes.fromhex(self.jetctl("status")["jetplaned"]["identity"])
 
-    def settle(self, seconds=10):
+    def settle(self, seconds=20):
         """Wait until nothing is under way any more; then every packet must be accounted for."""
         wait_for(self._quiet, seconds, "silence")
         total = self.total()

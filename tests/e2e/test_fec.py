@@ -8,9 +8,10 @@ import socket
 
 import jetwire as w
 import pytest
-from controlplane import ControlPlane, Pace, Peer
+from controlplane import ControlPlane, Peer
 from host import wait_for
 from plane import SERVER, unaccounted
+from stats import Pace
 
 K, R = 20, 4
 BLOCKS = 2000
@@ -79,7 +80,7 @@ class Sender:
     """One installed session that sends whole blocks, leaving out what is lost, and collects the echoes."""
 
     def __init__(self, plane, control, client):
-        self.control, self.client, self.pace = control, client, Pace(control)
+        self.control, self.client, self.pace = control, client, Pace(plane.client_host, control.stats)
         client.setblocking(False)
         assert control.install([SPI], peer_port=lambda i: client.getsockname()[1]) == {SPI: 0}
         self.peer = Peer(SPI)
@@ -106,14 +107,14 @@ class Sender:
 
     def finish(self, expected):
         """Wait until so many were delivered, and their echoes are here."""
-        wait_for(lambda: self.control.total()["delivered"] >= expected, 15, "deliveries")
+        wait_for(lambda: self.control.stats.total()["delivered"] >= expected, 15, "deliveries")
 
         def complete():
             self.drain()
             return len(self.echoed) >= expected
 
         wait_for(complete, 10, "echoes")
-        total = self.control.total()
+        total = self.control.stats.total()
         assert total["delivered"] == expected and unaccounted(total) == 0
         return total
 

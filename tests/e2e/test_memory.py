@@ -39,7 +39,7 @@ def test_a_million_sessions(make_plane, record_property, capsys):
         empty = memory(plane.dp.pid)
         results = control.install(spis, peer_port=lambda i: client.getsockname()[1])
         assert len(results) == SESSIONS and set(results.values()) == {0}
-        assert control.total()["sessions"] == SESSIONS
+        assert control.stats.total()["sessions"] == SESSIONS
         some = spis[:: SESSIONS // 500]
         use(client, [Peer(spi) for spi in some])
         full = memory(plane.dp.pid)
@@ -49,7 +49,7 @@ def test_a_million_sessions(make_plane, record_property, capsys):
         assert full <= 4 * GIB
         check_list(control, spis, some)
         retire(control, some)
-        total = control.total()
+        total = control.stats.total()
         assert total["sessions"] == SESSIONS - len(some) and unaccounted(total) == 0
 
 
@@ -81,4 +81,4 @@ def check_list(control, spis, used):
 def retire(control, spis):
     for spi in spis:
         control.retire(spi)
-    wait_for(lambda: control.total()["sessions_retired"] == len(spis), 10, "the sessions to end")
+    wait_for(lambda: control.stats.total()["sessions_retired"] == len(spis), 10, "the sessions to end")

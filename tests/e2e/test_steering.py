@@ -7,9 +7,10 @@ import socket
 import time
 
 import jetwire as w
-from controlplane import ControlPlane, Pace, Peer, random_spis
+from controlplane import ControlPlane, Peer, random_spis
 from host import wait_for
 from plane import SERVER, unaccounted
+from stats import Pace
 
 LCORES, SESSIONS, PACKETS, SOCKETS = 4, 10000, 4, 64
 EVEN = 1.25
@@ -19,7 +20,7 @@ class Sender:
     """UDP sockets of the client host."""
 
     def __init__(self, plane, control, stack):
-        self.pace = Pace(control)
+        self.pace = Pace(plane.client_host, control.stats)
         with plane.client_host:
             self.sockets = [
                 stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(SOCKETS)
@@ -55,12 +56,12 @@ def test_owners(make_plane):
         for message in range(PACKETS):
             for i, peer in enumerate(peers):
                 sender.send(i, peer.seal(w.stream_frame(1, message, b"%u %u" % (i, message))))
-        wait_for(lambda: control.total()["delivered"] == SESSIONS * PACKETS, 10, "all packets")
+        wait_for(lambda: control.stats.total()["delivered"] == SESSIONS * PACKETS, 10, "all packets")
         time.sleep(0.1)  # for the ACKs
         sender.drain()
         check_owners(control, spis)
         check_echoes(peers, sender.received)
-        assert unaccounted(control.total()) == 0
+        assert unaccounted(control.stats.total()) == 0
 
 
 def check_owners(control, spis):
@@ -71,7 +72,7 @@ def check_owners(control, spis):
     for spi, session in listed.items():
         assert session["lcore"] == control.owner(spi), f"{spi:#x}"
         assert session["rx_packets"] == PACKETS
-    counters = [control.counters(lcore) for lcore in range(LCORES)]
+    counters = [control.stats.counters(lcore) for lcore in range(LCORES)]
     for lcore, counter in enumerate(counters):
         assert counter["delivered"] == PACKETS * owned[lcore], f"worker {lcore} did not do exactly its own work"
         assert counter["sessions"] == owned[lcore]
