@@ -1,6 +1,7 @@
-/* What the main lcore and the workers say to each other: commands down, events up, over one single-producer
- * single-consumer ring each way per worker. Objects come from a mempool; who dequeues one frees it. Workers take
- * at most a few commands a turn, so the cold path never stalls the hot one. */
+/* What the main lcore and the workers say to each other: commands down, events up, over one
+ * single-producer single-consumer ring each way per worker. Objects come from a mempool; who
+ * dequeues one frees it. Workers take at most a few commands a turn, so the cold path never stalls
+ * the hot one. */
 #ifndef DATAPLANE_COMMAND_H
 #define DATAPLANE_COMMAND_H
 
@@ -15,8 +16,8 @@ struct command {
     union {
         struct jp_ipc_install install; /* wiped by the worker once done */
         struct jp_ipc_retire retire;
-        struct jp_ipc_packet send;     /* to transmit: any worker will do */
-        struct jp_ipc_list list;       /* cursor: slot of this worker's table to begin at */
+        struct jp_ipc_packet send; /* to transmit: any worker will do */
+        struct jp_ipc_list list;   /* cursor: slot of this worker's table to begin at */
         struct jp_ipc_query query;
     } u;
 };
@@ -37,8 +38,8 @@ struct event {
 /* Worker side (command.c): take and carry out a few commands. Returns how many. */
 unsigned commands_run(struct lcore *lc);
 
-/* Worker side: tell the main lcore, dropping the event when its ring or pool is exhausted (the control plane
- * resynchronises by LIST). */
+/* Worker side: tell the main lcore, dropping the event when its ring or pool is exhausted (the
+ * control plane resynchronises by LIST). */
 struct event *event_new(struct lcore *lc, uint16_t type); /* zeroed; NULL when exhausted */
 void event_send(struct lcore *lc, struct event *e);
 

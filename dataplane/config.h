@@ -1,4 +1,5 @@
-/* The configuration of jetplane-dp: one YAML file (docs/jetplane-dp.yaml is the reference), read once at start. */
+/* The configuration of jetplane-dp: one YAML file (docs/jetplane-dp.yaml is the reference), read
+ * once at start. */
 #ifndef DATAPLANE_CONFIG_H
 #define DATAPLANE_CONFIG_H
 
@@ -16,35 +17,35 @@ struct config_address {
 };
 
 struct config_port {
-    char device[256];   /* PCI address, or vdev string with its arguments */
+    char device[256]; /* PCI address, or vdev string with its arguments */
     struct config_address address[CONFIG_ADDRESSES_MAX];
     uint8_t addresses;
-    uint16_t vlan;      /* 0: untagged */
-    uint16_t mtu;       /* IP packet bytes, 1280-9000 */
+    uint16_t vlan; /* 0: untagged */
+    uint16_t mtu;  /* IP packet bytes, 1280-9000 */
     uint16_t rx_descriptors, tx_descriptors;
 };
 
 struct config_listener {
     uint16_t udp_port;
-    uint8_t sink;           /* enum jp_sink */
-    uint32_t source_rate;   /* JP_SINK_SOURCE: messages a second and session */
-    uint16_t source_size;   /* bytes a message */
+    uint8_t sink;         /* enum jp_sink */
+    uint32_t source_rate; /* JP_SINK_SOURCE: messages a second and session */
+    uint16_t source_size; /* bytes a message */
 };
 
 struct config {
-    char name[32];          /* of this instance: DPDK's file prefix */
+    char name[32]; /* of this instance: DPDK's file prefix */
     char control_socket[108];
     struct config_port port[JP_PORTS_MAX];
     uint8_t ports;
     struct config_listener listener[JP_LISTENERS_MAX];
     uint8_t listeners;
 
-    uint8_t lcores;         /* workers */
+    uint8_t lcores;                  /* workers */
     uint32_t cpu[JP_LCORES_MAX + 1]; /* of the main lcore, then of each worker; may repeat */
-    uint8_t cpus;           /* 0: spread over the CPUs this process may use */
+    uint8_t cpus;                    /* 0: spread over the CPUs this process may use */
     uint32_t idle_sleep_us; /* a worker that finds nothing for a while sleeps this long; 0: never */
     bool hugepages;
-    uint32_t memory_mb;     /* 0: what the sizes below need */
+    uint32_t memory_mb; /* 0: what the sizes below need */
 
     uint32_t max_sessions;  /* over all lcores */
     uint32_t mbufs;         /* packet buffers, 0: from ports and lcores */
@@ -54,20 +55,20 @@ struct config {
     uint32_t stream_chunks; /* per lcore */
     uint32_t reorder_max;   /* packets held per session */
     uint32_t reorder_timeout_us;
-    uint32_t fec_flush_us;  /* a partial block is closed after this */
-    uint32_t fec_expire_us; /* an incomplete block is given up after this */
-    uint32_t confirm_timeout_ms; /* a session whose client stays silent is forgotten after this */
+    uint32_t fec_flush_us;        /* a partial block is closed after this */
+    uint32_t fec_expire_us;       /* an incomplete block is given up after this */
+    uint32_t confirm_timeout_ms;  /* a session whose client stays silent is forgotten after this */
     uint32_t idle_timeout_max_ms; /* cap on what clients ask for */
-    uint16_t max_streams;   /* clients may use ids below */
-    uint8_t fec_k, fec_r;   /* asked of clients; 0: none */
+    uint16_t max_streams;         /* clients may use ids below */
+    uint8_t fec_k, fec_r;         /* asked of clients; 0: none */
 
     /* per source prefix (IPv4 /24, IPv6 /56) and lcore, in packets */
     uint32_t punt_rate, punt_burst;   /* handshakes handed to the control plane; 0: no limit */
     uint32_t reset_rate, reset_burst; /* unknown SPIs reported to it */
 };
 
-/* Fill *config from the file, with defaults for what it leaves out. 0, or -EINVAL / -errno after printing to
- * stderr what is wrong and where. */
+/* Fill *config from the file, with defaults for what it leaves out. 0, or -EINVAL / -errno after
+ * printing to stderr what is wrong and where. */
 int config_load(const char *path, struct config *config);
 
 #endif

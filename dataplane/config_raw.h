@@ -1,5 +1,6 @@
-/* The configuration file as text, before it is checked: one string a key, NULL where the file leaves it out.
- * The lists below are the only place that knows a number's key, default and range. */
+/* The configuration file as text, before it is checked: one string a key, NULL where the file
+ * leaves it out. The lists below are the only place that knows a number's key, default and range.
+ */
 #ifndef DATAPLANE_CONFIG_RAW_H
 #define DATAPLANE_CONFIG_RAW_H
 
@@ -38,7 +39,7 @@
 
 #define CONFIG_LISTENER_NUMBERS(X)                                                                 \
     X(udp_port, 0, 1, 65535)                                                                       \
-    X(source_rate, 1000, 1, 1000000)                                                              \
+    X(source_rate, 1000, 1, 1000000)                                                               \
     X(source_size, 1000, 1, 8900)
 
 #define CONFIG_RAW_FIELD(key, ...) char *key;
@@ -68,10 +69,12 @@ struct raw_config {
     CONFIG_NUMBERS(CONFIG_RAW_FIELD)
 };
 
-/* config_check.c: check what the file at `path` said and fill *config. Prints every complaint to stderr; 0 or -EINVAL. */
+/* config_check.c: check what the file at `path` said and fill *config. Prints every complaint to
+ * stderr; 0 or -EINVAL. */
 int config_check(const char *path, const struct raw_config *raw, struct config *config);
 
-/* config_where.c: the line of a key ("ports[1].mtu") in the YAML file at `path`, 0 when there is none. */
+/* config_where.c: the line of a key ("ports[1].mtu") in the YAML file at `path`, 0 when there is
+ * none. */
 unsigned config_line(const char *path, const char *key);
 
 #endif

@@ -15,7 +15,8 @@ struct dataplane;
 int control_listen(const char *path);
 /* Take a new connection whose peer may control us; -1 when nobody (entitled) is there. */
 int control_accept(int listener);
-/* Receive a CONTROL_HELLO. 0, -EAGAIN when it is not there yet, or another -errno after saying why. */
+/* Receive a CONTROL_HELLO. 0, -EAGAIN when it is not there yet, or another -errno after saying why.
+ */
 int control_greeted(int candidate);
 /* Answer it, with the descriptor of the statistics. 0 or -errno. */
 int control_welcome(int fd, const struct dataplane *dp);
@@ -26,7 +27,8 @@ enum { OUTBOX_MAX = 64 };
 
 bool outbox_empty(void);
 unsigned outbox_room(void);
-/* A message of this type and size to be filled in, header done and the rest undefined. There must be room. */
+/* A message of this type and size to be filled in, header done and the rest undefined. There must
+ * be room. */
 void *outbox_add(enum jp_ipc_type type, size_t size);
 /* Send what the socket takes; 0, or -errno when the connection is gone. */
 int outbox_send(int fd);

@@ -1,4 +1,5 @@
-/* One worker lcore: everything its hot path touches hangs off this struct, and no other thread writes it. */
+/* One worker lcore: everything its hot path touches hangs off this struct, and no other thread
+ * writes it. */
 #ifndef DATAPLANE_LCORE_H
 #define DATAPLANE_LCORE_H
 
@@ -26,14 +27,15 @@ struct session_table;
 
 /* A port as workers see it. Read-only once they run. */
 struct port {
-    uint16_t id;          /* of DPDK */
+    uint16_t id; /* of DPDK */
     uint16_t vlan;
     uint16_t mtu;
-    uint16_t rx_queues;   /* a worker with a higher index does not poll this port; it sends on its queue all the same */
+    uint16_t rx_queues; /* a worker with a higher index does not poll this port; it sends on its
+                           queue all the same */
     uint8_t mac[6];
     uint8_t addresses;
     struct config_address address[CONFIG_ADDRESSES_MAX];
-    bool tx_ip_checksum;  /* offloads the port has */
+    bool tx_ip_checksum; /* offloads the port has */
     bool tx_udp_checksum;
 };
 
@@ -47,12 +49,13 @@ struct dataplane {
     uint16_t reta_mask;
     uint8_t reta[JP_RETA_MAX];
     uint8_t toeplitz_key[TOEPLITZ_KEY_LEN];
-    uint8_t listener_of[65536];  /* UDP port -> index into config.listener + 1, 0: closed */
+    uint8_t listener_of[65536]; /* UDP port -> index into config.listener + 1, 0: closed */
     double tsc_per_us;
     uint64_t tsc_start;
     struct jp_stats *stats;
     struct lcore *lcore[JP_LCORES_MAX];
-    volatile bool control_up;    /* main lcore's: a control plane is there; if not, do not punt but count punt_full */
+    volatile bool control_up; /* main lcore's: a control plane is there; if not, do not punt but
+                                 count punt_full */
 };
 
 static inline unsigned owner_of(const struct dataplane *dp, uint32_t spi)
@@ -62,36 +65,36 @@ static inline unsigned owner_of(const struct dataplane *dp, uint32_t spi)
 
 struct lcore {
     /* set up by the main lcore before the worker starts */
-    unsigned index;             /* worker index; its queue on every port */
+    unsigned index; /* worker index; its queue on every port */
     const struct dataplane *dp;
-    uint64_t *counter;          /* enum jp_counter; in shared memory, this worker is the only writer */
-    struct rte_mempool *mbufs;  /* private area: struct packet (burst.h) */
-    struct rte_ring *steered;   /* multi-producer: packets other lcores handed over */
-    struct rte_ring *commands;  /* from the main lcore: struct command * (command.h) */
-    struct rte_ring *events;    /* to the main lcore: struct event *, and mbufs to punt in `punts` */
+    uint64_t *counter; /* enum jp_counter; in shared memory, this worker is the only writer */
+    struct rte_mempool *mbufs; /* private area: struct packet (burst.h) */
+    struct rte_ring *steered;  /* multi-producer: packets other lcores handed over */
+    struct rte_ring *commands; /* from the main lcore: struct command * (command.h) */
+    struct rte_ring *events;   /* to the main lcore: struct event *, and mbufs to punt in `punts` */
     struct rte_ring *punts;
     struct rte_mempool *command_pool, *event_pool;
     struct prefix_limit *punt_limit, *reset_limit;
-    volatile bool *stop;        /* set by the main lcore */
-    uint16_t spi_hash[4][256];  /* what each byte of an SPI adds (xor) to its hash's low bits */
+    volatile bool *stop;       /* set by the main lcore */
+    uint16_t spi_hash[4][256]; /* what each byte of an SPI adds (xor) to its hash's low bits */
 
     /* the worker's own */
-    uint64_t now;               /* us since the data plane started; read once a turn */
+    uint64_t now; /* us since the data plane started; read once a turn */
     struct aead *aead;
     struct session_table *sessions;
-    struct wheel *wheel;        /* one timer per session; ticks of TIMER_TICK_US */
-    struct wheel *far;          /* the same for timers more than a turn ahead; ticks of TIMER_FAR_TICK_US */
+    struct wheel *wheel; /* one timer per session; ticks of TIMER_TICK_US */
+    struct wheel *far; /* the same for timers more than a turn ahead; ticks of TIMER_FAR_TICK_US */
     struct fec_pools fec;
-    struct pool fec_decoders;   /* struct fec_dec, for sessions whose peer sends FEC */
+    struct pool fec_decoders; /* struct fec_dec, for sessions whose peer sends FEC */
     struct pool fec_encoders;
-    struct pool streams;        /* struct stream_chunk */
-    struct burst rx;            /* the burst on the receive path */
+    struct pool streams;          /* struct stream_chunk */
+    struct burst rx;              /* the burst on the receive path */
     struct packet_queue frames;   /* read from their packets, not reordered yet */
     struct packet_queue released; /* in order, to be delivered */
     struct reorder_limits reorder;
-    uint32_t held_max;          /* packets in all reorder queues, so that receiving never starves */
-    struct session *doomed;     /* to be ended when the burst is through */
-    struct egress *egress;      /* the transmit path (egress/egress.h) */
+    uint32_t held_max;      /* packets in all reorder queues, so that receiving never starves */
+    struct session *doomed; /* to be ended when the burst is through */
+    struct egress *egress;  /* the transmit path (egress/egress.h) */
 };
 
 enum { TIMER_TICK_US = 1000, TIMER_FAR_TICK_US = 64 * TIMER_TICK_US };

@@ -4,7 +4,8 @@
 
 #include "lcore.h"
 
-/* Take packets as they came from a port (packet_of(m)->port says which) all the way. Leaves b empty. */
+/* Take packets as they came from a port (packet_of(m)->port says which) all the way. Leaves b
+ * empty. */
 void pipeline_rx(struct lcore *lc, struct burst *b);
 /* The same from decrypt on: packets that another lcore parsed and handed over. */
 void pipeline_owned(struct lcore *lc, struct burst *b);

@@ -1,5 +1,6 @@
-/* A session in the data plane. It belongs to exactly one lcore, which alone reads and writes it. Around 3 KiB: what
- * only some sessions need (streams, FEC) comes from the lcore's pools when it is first used. */
+/* A session in the data plane. It belongs to exactly one lcore, which alone reads and writes it.
+ * Around 3 KiB: what only some sessions need (streams, FEC) comes from the lcore's pools when it is
+ * first used. */
 #ifndef DATAPLANE_SESSION_H
 #define DATAPLANE_SESSION_H
 
@@ -18,41 +19,44 @@
 
 struct session {
     /* Four lines that most packets touch, then the keys. */
-    uint32_t server_spi;      /* in packets to us; 0: slot is free */
-    uint32_t client_spi;      /* in packets to the client */
-    uint8_t listener;         /* index into config.listener, by the port of the handshake */
-    bool confirmed;           /* an authentic packet came */
-    bool fec_refused;         /* no decoder was free when FEC began: sources are read, nothing is recovered */
-    uint8_t doom;             /* enum jp_retired: about to be ended; 0: alive */
-    uint16_t max_packet;      /* largest UDP payload the client takes */
-    uint16_t max_frames;      /* bytes of frames in a packet that the client and the path take */
-    uint16_t max_streams;     /* ids we may use are below it */
-    uint16_t header_len;      /* bytes of `header` */
+    uint32_t server_spi; /* in packets to us; 0: slot is free */
+    uint32_t client_spi; /* in packets to the client */
+    uint8_t listener;    /* index into config.listener, by the port of the handshake */
+    bool confirmed;      /* an authentic packet came */
+    bool fec_refused; /* no decoder was free when FEC began: sources are read, nothing is recovered
+                       */
+    uint8_t doom;     /* enum jp_retired: about to be ended; 0: alive */
+    uint16_t max_packet;  /* largest UDP payload the client takes */
+    uint16_t max_frames;  /* bytes of frames in a packet that the client and the path take */
+    uint16_t max_streams; /* ids we may use are below it */
+    uint16_t header_len;  /* bytes of `header` */
     uint32_t idle_timeout_ms;
-    uint32_t held;            /* packets in this session's reorder queues */
-    uint64_t last_rx;         /* us; of the last authentic packet */
+    uint32_t held;    /* packets in this session's reorder queues */
+    uint64_t last_rx; /* us; of the last authentic packet */
     uint64_t rx_packets, rx_bytes, fec_recovered;
 
-    struct jp_path path;      /* where the newest authentic packet came from */
+    struct jp_path path; /* where the newest authentic packet came from */
 
     struct ack ack;
-    struct wheel_entry timer; /* the earliest of all that waits: idling, ACK, FEC, reorder, source */
-    uint64_t timer_at;        /* us */
-    struct fec_dec *dec;      /* NULL until the client sends FEC */
+    struct wheel_entry
+        timer;           /* the earliest of all that waits: idling, ACK, FEC, reorder, source */
+    uint64_t timer_at;   /* us */
+    struct fec_dec *dec; /* NULL until the client sends FEC */
 
     struct streams streams;
-    struct fec_enc *enc;      /* NULL unless the client asked for FEC */
-    uint64_t source_next;     /* us: when the source sink sends next; 0: not started */
-    uint64_t created;         /* us */
-    uint64_t doom_code;       /* of the CLOSE when it ends */
-    struct session *next;     /* of the free slots, or of the doomed sessions */
+    struct fec_enc *enc;  /* NULL unless the client asked for FEC */
+    uint64_t source_next; /* us: when the source sink sends next; 0: not started */
+    uint64_t created;     /* us */
+    uint64_t doom_code;   /* of the CLOSE when it ends */
+    struct session *next; /* of the free slots, or of the doomed sessions */
 
     struct epoch_rx rx;
     struct replay replay;
 
     struct epoch_tx tx;
     uint64_t tx_packets, tx_bytes;
-    uint8_t header[66];       /* L2 to UDP of packets to the client, lengths and checksums to be filled in */
+    uint8_t
+        header[66]; /* L2 to UDP of packets to the client, lengths and checksums to be filled in */
 };
 
 static_assert(sizeof(struct session) <= 3328, "a million sessions fit in 4 GiB");
@@ -65,11 +69,12 @@ struct session_table;
 
 /* Bytes a table for n sessions takes when it is full. */
 size_t session_table_footprint(uint32_t n);
-/* Make a table for n sessions; NULL when there is not enough memory. Its pages come with the first session that
- * needs them, from the memory of the worker's own socket. */
+/* Make a table for n sessions; NULL when there is not enough memory. Its pages come with the first
+ * session that needs them, from the memory of the worker's own socket. */
 struct session_table *session_table_new(uint32_t n);
 void session_table_free(struct session_table *t);
-/* Take a slot for spi: zeroed but for server_spi. NULL when the table is full. The SPI must not be there yet. */
+/* Take a slot for spi: zeroed but for server_spi. NULL when the table is full. The SPI must not be
+ * there yet. */
 struct session *session_table_add(struct session_table *t, uint32_t spi);
 /* Wipe s and give its slot back. */
 void session_table_remove(struct session_table *t, struct session *s);
@@ -77,17 +82,21 @@ uint32_t session_table_count(const struct session_table *t);
 /* NULL when there is none. */
 struct session *session_find(const struct session_table *t, uint32_t spi);
 /* The same for n <= BURST_MAX SPIs at once, prefetching; out[i] may be NULL. */
-void session_find_bulk(const struct session_table *t, const uint32_t *spi, struct session **out, unsigned n);
-/* For paging through: the session in slot i < session_table_slots (those used so far), NULL when it is free. */
+void session_find_bulk(const struct session_table *t, const uint32_t *spi, struct session **out,
+                       unsigned n);
+/* For paging through: the session in slot i < session_table_slots (those used so far), NULL when it
+ * is free. */
 struct session *session_at(const struct session_table *t, uint32_t i);
 uint32_t session_table_slots(const struct session_table *t);
 
 /* Install: keys derived, timers armed. 0, -EEXIST, -ENOSPC, -EINVAL. */
 int session_install(struct lcore *lc, const struct jp_ipc_install *in);
-/* End a session, once nothing on the receive path can point to it any more; the first to say so says why. */
+/* End a session, once nothing on the receive path can point to it any more; the first to say so
+ * says why. */
 void session_doom(struct lcore *lc, struct session *s, enum jp_retired why, uint64_t code);
-/* End the doomed: tell the client (CLOSE with the code, unless it is CLOSE_NONE or the client is unconfirmed) and
- * the control plane, give back all they hold, wipe their keys. Only with empty packet queues. */
+/* End the doomed: tell the client (CLOSE with the code, unless it is CLOSE_NONE or the client is
+ * unconfirmed) and the control plane, give back all they hold, wipe their keys. Only with empty
+ * packet queues. */
 void sessions_reap(struct lcore *lc);
 /* Close everything, for at most limit_us, at the lcore's end. */
 void sessions_shutdown(struct lcore *lc, uint64_t limit_us);
@@ -96,8 +105,8 @@ void sessions_shutdown(struct lcore *lc, uint64_t limit_us);
 void session_wake(struct lcore *lc, struct session *s, uint64_t at);
 /* Re-arm the session's timer for the earliest of all that waits. */
 void session_schedule(struct lcore *lc, struct session *s);
-/* Run what is due on this lcore's sessions (idling, ACKs, FEC flush and expiry, reorder gaps, source), some at a
- * time. Returns how many timers fired. */
+/* Run what is due on this lcore's sessions (idling, ACKs, FEC flush and expiry, reorder gaps,
+ * source), some at a time. Returns how many timers fired. */
 unsigned timers_run(struct lcore *lc);
 
 /* Send the ACK that is pending. */

@@ -1,4 +1,5 @@
-/* The cold side of jetplane-dp, on the main lcore: ports, steering, statistics and the control socket. */
+/* The cold side of jetplane-dp, on the main lcore: ports, steering, statistics and the control
+ * socket. */
 #ifndef DATAPLANE_SETUP_H
 #define DATAPLANE_SETUP_H
 
@@ -11,14 +12,15 @@
 
 struct rte_mempool;
 
-/* ports.c: find, configure and start every configured port with one rx and one tx queue per worker; fills
- * dp->port[] and the shared statistics' static part. 0 or -errno, said on stderr. */
+/* ports.c: find, configure and start every configured port with one rx and one tx queue per worker;
+ * fills dp->port[] and the shared statistics' static part. 0 or -errno, said on stderr. */
 int ports_start(struct dataplane *dp, struct rte_mempool *mbufs);
 void ports_stop(struct dataplane *dp);
 void ports_sample(struct dataplane *dp); /* refresh the shared port statistics */
 
-/* steering.c: pick the best tier each port takes (validating the rules before creating them), set RETA and hash key,
- * and fill dp->tier, reta and toeplitz_key. Cannot fail: software always works. */
+/* steering.c: pick the best tier each port takes (validating the rules before creating them), set
+ * RETA and hash key, and fill dp->tier, reta and toeplitz_key. Cannot fail: software always works.
+ */
 void steering_setup(struct dataplane *dp);
 
 /* stats.c: the shared memory file; dp->stats and its descriptor. */
@@ -27,8 +29,9 @@ int stats_fd(void);
 void stats_heartbeat(struct dataplane *dp); /* the main lcore is alive */
 void stats_sample(struct dataplane *dp);    /* refresh what is shared of memory */
 
-/* control.c: the socket to jetplaned. control_turn moves punts and events up and messages down, after sleeping for at
- * most a millisecond when there is nothing to do; it waits for neither side. */
+/* control.c: the socket to jetplaned. control_turn moves punts and events up and messages down,
+ * after sleeping for at most a millisecond when there is nothing to do; it waits for neither side.
+ */
 int control_open(struct dataplane *dp);
 /* Returns false when the data plane was asked to stop. */
 bool control_turn(struct dataplane *dp);
@@ -36,14 +39,17 @@ void control_close(struct dataplane *dp);
 
 /* worker.c: one lcore's loop, until *lc->stop. */
 int worker_run(void *lcore);
-/* One turn of it at lc->now: receive, commands, timers, transmit. Returns how much it found to do. */
+/* One turn of it at lc->now: receive, commands, timers, transmit. Returns how much it found to do.
+ */
 unsigned worker_turn(struct lcore *lc);
-/* lcore.c: make worker `index`'s struct lcore with all it owns, once steering is set up; NULL, said on stderr, when
- * memory is short. */
-struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs, volatile bool *stop);
+/* lcore.c: make worker `index`'s struct lcore with all it owns, once steering is set up; NULL, said
+ * on stderr, when memory is short. */
+struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs,
+                        volatile bool *stop);
 /* Give back what is not DPDK's memory, which goes with the process: crypto state and sessions. */
 void lcore_free(struct lcore *lc);
-/* Bytes of DPDK memory that lcore_new takes for one worker of this configuration: what main reserves. */
+/* Bytes of DPDK memory that lcore_new takes for one worker of this configuration: what main
+ * reserves. */
 size_t lcore_footprint(const struct config *config);
 
 #endif

@@ -16,7 +16,7 @@
 #include "wire.h"
 
 enum {
-    EGRESS_QUEUE = 1024,  /* submitted packets a lcore holds at most; a power of two */
+    EGRESS_QUEUE = 1024, /* submitted packets a lcore holds at most; a power of two */
     /* bytes in front of a frame's data that headers may take, and behind it */
     EGRESS_FRONT = PATH_HEADER_MAX + WIRE_DATA_HDR + FRAME_FEC_HDR_MAX + FRAME_STREAM_HDR_MAX,
     EGRESS_BEHIND = WIRE_TRAILER_MAX + WIRE_TAG,

@@ -1,4 +1,5 @@
-/* Reading the frames of one packet: what frames.c and fec.c, the two halves of the fec stage, share. */
+/* Reading the frames of one packet: what frames.c and fec.c, the two halves of the fec stage,
+ * share. */
 #ifndef DATAPLANE_READING_H
 #define DATAPLANE_READING_H
 
@@ -18,16 +19,20 @@ struct reading {
     enum jp_counter fate;      /* of m when it has no data frame */
 };
 
-/* Read the frames in [p, end) of m; inner: of a source symbol. False when they break the protocol. */
+/* Read the frames in [p, end) of m; inner: of a source symbol. False when they break the protocol.
+ */
 bool frames_read(struct reading *r, const uint8_t *p, const uint8_t *end, bool inner);
-/* Give m its end: its units go on to reorder, or, when it broke the protocol, all are dropped and the session is
- * doomed. */
+/* Give m its end: its units go on to reorder, or, when it broke the protocol, all are dropped and
+ * the session is doomed. */
 void reading_end(struct reading *r, bool ok);
 
-/* A copy of len bytes at data, as a packet of its own that is otherwise like m; NULL when no mbuf is left. */
-struct rte_mbuf *packet_copy(struct lcore *lc, struct rte_mbuf *m, const uint8_t *data, uint32_t len);
+/* A copy of len bytes at data, as a packet of its own that is otherwise like m; NULL when no mbuf
+ * is left. */
+struct rte_mbuf *packet_copy(struct lcore *lc, struct rte_mbuf *m, const uint8_t *data,
+                             uint32_t len);
 
-/* A FEC_SOURCE arrived. True when the frames in its symbol are to be read; fec_recover must follow then. */
+/* A FEC_SOURCE arrived. True when the frames in its symbol are to be read; fec_recover must follow
+ * then. */
 bool fec_source(struct reading *r, const struct frame *f);
 void fec_repair(struct reading *r, const struct frame *f);
 /* Read the sources of the block that can be recovered now. */

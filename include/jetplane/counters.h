@@ -1,8 +1,9 @@
-/* Every counter of the data plane: one list, so the same names appear in shared memory, jetctl and JSON.
+/* Every counter of the data plane: one list, so the same names appear in shared memory, jetctl and
+ * JSON.
  *
- * The unit of accounting is one packet's worth of work. Units come from JP_SOURCES and each ends in exactly
- * one of JP_FATES or JP_DROPS, counted by the lcore where it ends; JP_HELD units wait for theirs in a reorder
- * queue. Summed over all lcores, once traffic has stopped:
+ * The unit of accounting is one packet's worth of work. Units come from JP_SOURCES and each ends in
+ * exactly one of JP_FATES or JP_DROPS, counted by the lcore where it ends; JP_HELD units wait for
+ * theirs in a reorder queue. Summed over all lcores, once traffic has stopped:
  *
  *   sum(sources) = sum(fates) + sum(drops) + held
  *
@@ -10,90 +11,90 @@
 #ifndef JETPLANE_COUNTERS_H
 #define JETPLANE_COUNTERS_H
 
-#define JP_SOURCES(X)                                                                                                  \
-    X(rx_packets, "packets received from ports")                                                                       \
-    X(split_frames, "further data frames of one packet, each delivered as a unit of its own")                          \
+#define JP_SOURCES(X)                                                                              \
+    X(rx_packets, "packets received from ports")                                                   \
+    X(split_frames, "further data frames of one packet, each delivered as a unit of its own")      \
     X(fec_recovered, "lost packets recovered by FEC")
 
-#define JP_FATES(X)                                                                                                    \
-    X(delivered, "data delivered to a sink")                                                                           \
-    X(control, "authentic packets with control frames only")                                                           \
-    X(repair, "authentic FEC repairs taken in")                                                                        \
-    X(punted, "handshake packets handed to the control plane")                                                         \
-    X(keepalive, "NAT keepalives")                                                                                     \
-    X(arp, "ARP requests answered")                                                                                    \
-    X(ndp, "neighbour solicitations answered")                                                                         \
+#define JP_FATES(X)                                                                                \
+    X(delivered, "data delivered to a sink")                                                       \
+    X(control, "authentic packets with control frames only")                                       \
+    X(repair, "authentic FEC repairs taken in")                                                    \
+    X(punted, "handshake packets handed to the control plane")                                     \
+    X(keepalive, "NAT keepalives")                                                                 \
+    X(arp, "ARP requests answered")                                                                \
+    X(ndp, "neighbour solicitations answered")                                                     \
     X(icmp, "ICMP echo requests answered")
 
-#define JP_DROPS(X)                                                                                                    \
-    X(eth_other, "neither IPv4, IPv6 nor ARP, or another VLAN")                                                        \
-    X(arp_other, "ARP that asks nothing of us")                                                                        \
-    X(ip_malformed, "IP header cut short or contradicting itself")                                                     \
-    X(ip_checksum, "bad IPv4 header checksum")                                                                         \
-    X(ip_fragment, "IP fragment")                                                                                      \
-    X(ip_not_ours, "IP packet to another address")                                                                     \
-    X(ip_other, "neither UDP nor an ICMP request we answer")                                                           \
-    X(udp_malformed, "UDP length contradicts the packet")                                                              \
-    X(udp_checksum, "bad UDP checksum")                                                                                \
-    X(port_closed, "UDP to a port without listener")                                                                   \
-    X(too_short, "shorter than its kind of packet, or a hello of another length")                                                                    \
-    X(spi_reserved, "SPI 1 to 255")                                                                                    \
-    X(pn_mismatch, "low 32 bits do not repeat the packet number's")                                                    \
-    X(hs_version, "handshake of an unknown version")                                                                   \
-    X(hs_type, "handshake message only a server sends")                                                                \
-    X(steer_full, "ring to the owner lcore was full")                                                                  \
-    X(unknown_spi, "no session with this SPI")                                                                         \
-    X(epoch_far, "packet number more than one epoch away")                                                             \
-    X(auth_failed, "forged or damaged: the tag is wrong")                                                              \
-    X(replay_seen, "replayed: packet number seen before")                                                              \
-    X(replay_old, "packet number before the replay window")                                                            \
-    X(bad_trailer, "ESP trailer is not one of ours")                                                                   \
-    X(bad_frame, "malformed frame: the session is closed")                                                             \
-    X(fec_duplicate, "original of a source already delivered or recovered")                                            \
-    X(fec_late, "source or repair of a forgotten FEC block")                                                           \
-    X(fec_bad, "FEC symbol contradicts its block")                                                                     \
-    X(reorder_duplicate, "fragment already delivered or skipped")                                                      \
-    X(gap_broken, "fragment of a message that lost another part")                                                      \
-    X(stream_limit, "stream id beyond the limit, or no memory for streams")                                            \
-    X(session_gone, "held for a session that ended")                                                                   \
-    X(punt_limited, "handshake above its source's rate")                                                               \
-    X(punt_full, "handshake with the control plane away or behind")                                                    \
+#define JP_DROPS(X)                                                                                \
+    X(eth_other, "neither IPv4, IPv6 nor ARP, or another VLAN")                                    \
+    X(arp_other, "ARP that asks nothing of us")                                                    \
+    X(ip_malformed, "IP header cut short or contradicting itself")                                 \
+    X(ip_checksum, "bad IPv4 header checksum")                                                     \
+    X(ip_fragment, "IP fragment")                                                                  \
+    X(ip_not_ours, "IP packet to another address")                                                 \
+    X(ip_other, "neither UDP nor an ICMP request we answer")                                       \
+    X(udp_malformed, "UDP length contradicts the packet")                                          \
+    X(udp_checksum, "bad UDP checksum")                                                            \
+    X(port_closed, "UDP to a port without listener")                                               \
+    X(too_short, "shorter than its kind of packet, or a hello of another length")                  \
+    X(spi_reserved, "SPI 1 to 255")                                                                \
+    X(pn_mismatch, "low 32 bits do not repeat the packet number's")                                \
+    X(hs_version, "handshake of an unknown version")                                               \
+    X(hs_type, "handshake message only a server sends")                                            \
+    X(steer_full, "ring to the owner lcore was full")                                              \
+    X(unknown_spi, "no session with this SPI")                                                     \
+    X(epoch_far, "packet number more than one epoch away")                                         \
+    X(auth_failed, "forged or damaged: the tag is wrong")                                          \
+    X(replay_seen, "replayed: packet number seen before")                                          \
+    X(replay_old, "packet number before the replay window")                                        \
+    X(bad_trailer, "ESP trailer is not one of ours")                                               \
+    X(bad_frame, "malformed frame: the session is closed")                                         \
+    X(fec_duplicate, "original of a source already delivered or recovered")                        \
+    X(fec_late, "source or repair of a forgotten FEC block")                                       \
+    X(fec_bad, "FEC symbol contradicts its block")                                                 \
+    X(reorder_duplicate, "fragment already delivered or skipped")                                  \
+    X(gap_broken, "fragment of a message that lost another part")                                  \
+    X(stream_limit, "stream id beyond the limit, or no memory for streams")                        \
+    X(session_gone, "held for a session that ended")                                               \
+    X(punt_limited, "handshake above its source's rate")                                           \
+    X(punt_full, "handshake with the control plane away or behind")                                \
     X(no_mbuf, "no packet buffer for a unit's copy")
 
 /* What happened besides: never part of the sum above. */
-#define JP_EVENTS(X)                                                                                                   \
-    X(rx_bytes, "bytes received from ports")                                                                           \
-    X(tx_packets, "packets sent")                                                                                      \
-    X(tx_bytes, "bytes sent")                                                                                          \
-    X(tx_full, "packets dropped because a transmit queue was full")                                                    \
-    X(tx_blocked, "packets not sent because the next epoch waits for an acknowledgement")                              \
-    X(tx_no_mbuf, "packets not sent for want of a packet buffer")                                                      \
-    X(tx_refused, "not sent: a stream or datagram size the client does not take, or no such port")                     \
-    X(delivered_bytes, "payload bytes delivered")                                                                      \
-    X(misdirected, "packets that arrived at another lcore than their owner")                                           \
-    X(handed_in, "packets taken over from other lcores")                                                               \
-    X(acks_sent, "ACK packets sent")                                                                                   \
-    X(repairs_sent, "FEC repairs sent")                                                                                \
-    X(fec_lost, "packets lost beyond FEC's help")                                                                      \
-    X(gaps_skipped, "reorder gaps given up")                                                                           \
-    X(rekeys, "epochs entered, both directions")                                                                       \
-    X(resets_asked, "packets of unknown sessions reported to the control plane")                                       \
-    X(resets_limited, "packets of unknown sessions above the rate of reports")                                         \
-    X(paths_changed, "sessions whose peer moved to another address")                                                   \
-    X(sessions_installed, "sessions installed")                                                                        \
-    X(sessions_refused, "sessions refused: table full or SPI taken")                                                   \
-    X(sessions_idle, "sessions ended by idling")                                                                       \
-    X(sessions_unconfirmed, "sessions whose client never confirmed its keys")                                          \
-    X(sessions_closed, "sessions closed by their peer")                                                                \
-    X(sessions_failed, "sessions closed for a protocol violation")                                                     \
-    X(sessions_retired, "sessions retired by the operator")                                                            \
-    X(polls, "turns of the lcore's loop")                                                                              \
-    X(polls_busy, "turns that found work")                                                                             \
+#define JP_EVENTS(X)                                                                               \
+    X(rx_bytes, "bytes received from ports")                                                       \
+    X(tx_packets, "packets sent")                                                                  \
+    X(tx_bytes, "bytes sent")                                                                      \
+    X(tx_full, "packets dropped because a transmit queue was full")                                \
+    X(tx_blocked, "packets not sent because the next epoch waits for an acknowledgement")          \
+    X(tx_no_mbuf, "packets not sent for want of a packet buffer")                                  \
+    X(tx_refused, "not sent: a stream or datagram size the client does not take, or no such port") \
+    X(delivered_bytes, "payload bytes delivered")                                                  \
+    X(misdirected, "packets that arrived at another lcore than their owner")                       \
+    X(handed_in, "packets taken over from other lcores")                                           \
+    X(acks_sent, "ACK packets sent")                                                               \
+    X(repairs_sent, "FEC repairs sent")                                                            \
+    X(fec_lost, "packets lost beyond FEC's help")                                                  \
+    X(gaps_skipped, "reorder gaps given up")                                                       \
+    X(rekeys, "epochs entered, both directions")                                                   \
+    X(resets_asked, "packets of unknown sessions reported to the control plane")                   \
+    X(resets_limited, "packets of unknown sessions above the rate of reports")                     \
+    X(paths_changed, "sessions whose peer moved to another address")                               \
+    X(sessions_installed, "sessions installed")                                                    \
+    X(sessions_refused, "sessions refused: table full or SPI taken")                               \
+    X(sessions_idle, "sessions ended by idling")                                                   \
+    X(sessions_unconfirmed, "sessions whose client never confirmed its keys")                      \
+    X(sessions_closed, "sessions closed by their peer")                                            \
+    X(sessions_failed, "sessions closed for a protocol violation")                                 \
+    X(sessions_retired, "sessions retired by the operator")                                        \
+    X(polls, "turns of the lcore's loop")                                                          \
+    X(polls_busy, "turns that found work")                                                         \
     X(cycles_busy, "TSC cycles spent in turns that found work")
 
 /* Not counters: the present value. */
-#define JP_GAUGES(X)                                                                                                   \
-    X(held, "packets waiting in reorder queues")                                                                       \
+#define JP_GAUGES(X)                                                                               \
+    X(held, "packets waiting in reorder queues")                                                   \
     X(sessions, "sessions")
 
 #define JP_COUNTERS(X) JP_SOURCES(X) JP_FATES(X) JP_DROPS(X) JP_EVENTS(X) JP_GAUGES(X)

@@ -1,10 +1,12 @@
-/* jetplane-dp <-> jetplaned: fixed-size messages on a SOCK_SEQPACKET Unix socket that the data plane listens on.
- * Both ends run on one machine, so integers are in host order; SPIs too. Each type has one size (struct below);
- * a message of another size, version or type ends the connection. One control plane at a time: a newer one
- * replaces the older. The peer must run as the same user or root (SO_PEERCRED).
+/* jetplane-dp <-> jetplaned: fixed-size messages on a SOCK_SEQPACKET Unix socket that the data
+ * plane listens on. Both ends run on one machine, so integers are in host order; SPIs too. Each
+ * type has one size (struct below); a message of another size, version or type ends the connection.
+ * One control plane at a time: a newer one replaces the older. The peer must run as the same user
+ * or root (SO_PEERCRED).
  *
- *   connect; control sends CONTROL_HELLO; data plane answers DATA_HELLO, with the statistics' descriptor
- *   (SCM_RIGHTS); then both send as they need. After a restart of either, control pages through LIST. */
+ *   connect; control sends CONTROL_HELLO; data plane answers DATA_HELLO, with the statistics'
+ * descriptor (SCM_RIGHTS); then both send as they need. After a restart of either, control pages
+ * through LIST. */
 #ifndef JETPLANE_IPC_H
 #define JETPLANE_IPC_H
 
@@ -20,7 +22,7 @@ enum {
     JP_IPC_PACKET_MAX = 1400, /* a handshake packet */
     JP_IPC_QUOTE = 32,
     JP_IPC_SECRET = 32,
-    JP_IPC_LIST_MAX = 64,     /* sessions answered to one LIST */
+    JP_IPC_LIST_MAX = 64, /* sessions answered to one LIST */
 };
 
 enum jp_ipc_type {
@@ -33,13 +35,13 @@ enum jp_ipc_type {
     JP_IPC_QUERY = 6,         /* struct jp_ipc_query: answered by SESSION (or not) and LIST_END */
     JP_IPC_STOP = 7,          /* header only: close all sessions and exit */
     /* data plane to control */
-    JP_IPC_DATA_HELLO = 64,   /* struct jp_ipc_data_hello + descriptor */
-    JP_IPC_PUNT = 65,         /* struct jp_ipc_packet: a ClientHello came */
-    JP_IPC_UNKNOWN_SPI = 66,  /* struct jp_ipc_unknown: a data packet without session came */
-    JP_IPC_INSTALLED = 67,    /* struct jp_ipc_installed */
-    JP_IPC_RETIRED = 68,      /* struct jp_ipc_retired: also unasked, when a session ends by itself */
-    JP_IPC_SESSION = 69,      /* struct jp_ipc_session */
-    JP_IPC_LIST_END = 70,     /* struct jp_ipc_list_end */
+    JP_IPC_DATA_HELLO = 64,  /* struct jp_ipc_data_hello + descriptor */
+    JP_IPC_PUNT = 65,        /* struct jp_ipc_packet: a ClientHello came */
+    JP_IPC_UNKNOWN_SPI = 66, /* struct jp_ipc_unknown: a data packet without session came */
+    JP_IPC_INSTALLED = 67,   /* struct jp_ipc_installed */
+    JP_IPC_RETIRED = 68,  /* struct jp_ipc_retired: also unasked, when a session ends by itself */
+    JP_IPC_SESSION = 69,  /* struct jp_ipc_session */
+    JP_IPC_LIST_END = 70, /* struct jp_ipc_list_end */
 };
 
 struct jp_ipc_header {
@@ -48,8 +50,8 @@ struct jp_ipc_header {
     uint16_t type; /* enum jp_ipc_type */
 };
 
-/* Where a packet came from, and so where an answer goes: opaque to the control plane but for the peer's
- * address, which its rate limits and cookies need. IPv4 addresses are v4-mapped. */
+/* Where a packet came from, and so where an answer goes: opaque to the control plane but for the
+ * peer's address, which its rate limits and cookies need. IPv4 addresses are v4-mapped. */
 struct jp_path {
     uint8_t peer_ip[16];
     uint8_t our_ip[16];
@@ -57,9 +59,9 @@ struct jp_path {
     uint16_t our_port;
     uint8_t peer_mac[6];
     uint8_t our_mac[6];
-    uint16_t vlan;       /* VLAN id, 0: untagged */
-    uint8_t port;        /* of DPDK */
-    uint8_t ip_version;  /* 4 or 6 */
+    uint16_t vlan;      /* VLAN id, 0: untagged */
+    uint8_t port;       /* of DPDK */
+    uint8_t ip_version; /* 4 or 6 */
     uint8_t pad[12];
 };
 
@@ -78,7 +80,7 @@ struct jp_ipc_data_hello {
     uint32_t stats_size;
     uint16_t reta_size; /* a power of two */
     uint8_t lcores;
-    uint8_t tier; /* enum jp_tier */
+    uint8_t tier;        /* enum jp_tier */
     uint16_t max_packet; /* largest UDP payload every port takes in */
     uint16_t max_streams;
     uint8_t fec_k, fec_r; /* FEC asked of clients, 0: none */
@@ -102,8 +104,8 @@ struct jp_ipc_unknown {
     uint8_t quote[JP_IPC_QUOTE];
 };
 
-/* The owner lcore derives the keys, puts the session into its table and only then sends `reply` (the
- * ServerHello) along the path: no client can be faster than its session. */
+/* The owner lcore derives the keys, puts the session into its table and only then sends `reply`
+ * (the ServerHello) along the path: no client can be faster than its session. */
 struct jp_ipc_install {
     struct jp_ipc_header h;
     struct jp_path path;
@@ -117,14 +119,15 @@ struct jp_ipc_install {
     uint8_t alg;          /* enum aead_alg */
     uint8_t fec_k, fec_r; /* FEC the client asks for, 0: none */
     uint8_t pad[3];
-    uint16_t reply_len;   /* 0: none */
+    uint16_t reply_len; /* 0: none */
     uint8_t reply[JP_IPC_PACKET_MAX];
 };
 
 struct jp_ipc_installed {
     struct jp_ipc_header h;
     uint32_t server_spi;
-    int32_t result; /* 0, -EEXIST: SPI taken, -ENOSPC: table full, -EINVAL: not a session, -EAGAIN: busy */
+    int32_t result; /* 0, -EEXIST: SPI taken, -ENOSPC: table full, -EINVAL: not a session, -EAGAIN:
+                       busy */
 };
 
 struct jp_ipc_retire {
@@ -137,9 +140,9 @@ enum jp_retired {
     JP_RETIRED_OPERATOR = 1,
     JP_RETIRED_IDLE = 2,
     JP_RETIRED_UNCONFIRMED = 3,
-    JP_RETIRED_PEER = 4,      /* the peer sent CLOSE */
+    JP_RETIRED_PEER = 4, /* the peer sent CLOSE */
     JP_RETIRED_VIOLATION = 5,
-    JP_RETIRED_UNKNOWN = 6,   /* answer to RETIRE: no such session */
+    JP_RETIRED_UNKNOWN = 6, /* answer to RETIRE: no such session */
 };
 
 struct jp_ipc_retired {

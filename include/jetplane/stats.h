@@ -1,7 +1,7 @@
-/* The statistics that jetplane-dp shares: one memory file (memfd, sealed against resizing), mapped read-only by
- * whoever holds its descriptor. Every word has one writer, which stores it whole and never locks: a reader sees
- * values that are each right, taken at slightly different times. Counters only grow while a data plane lives;
- * nobody resets them. */
+/* The statistics that jetplane-dp shares: one memory file (memfd, sealed against resizing), mapped
+ * read-only by whoever holds its descriptor. Every word has one writer, which stores it whole and
+ * never locks: a reader sees values that are each right, taken at slightly different times.
+ * Counters only grow while a data plane lives; nobody resets them. */
 #ifndef JETPLANE_STATS_H
 #define JETPLANE_STATS_H
 
@@ -15,7 +15,7 @@
 
 enum {
     JP_STATS_VERSION = 1,
-    JP_LCORES_MAX = 32,  /* workers */
+    JP_LCORES_MAX = 32, /* workers */
     JP_PORTS_MAX = 16,
     JP_LISTENERS_MAX = 16,
     JP_RETA_MAX = 512,
@@ -44,15 +44,15 @@ struct jp_stats_lcore {
 struct jp_stats_port {
     alignas(64) char name[JP_NAME_MAX]; /* as DPDK names it */
     char driver[32];
-    char tier_why[JP_NAME_MAX];         /* why a better steering tier is not used, or "" */
+    char tier_why[JP_NAME_MAX]; /* why a better steering tier is not used, or "" */
     uint8_t mac[6];
     uint8_t link_up;
-    uint8_t tier;                       /* enum jp_tier */
+    uint8_t tier; /* enum jp_tier */
     uint16_t mtu;
     uint16_t queues;
     uint32_t speed_mbps;
     uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
-    uint64_t rx_missed;                 /* dropped by the port: no free descriptor */
+    uint64_t rx_missed; /* dropped by the port: no free descriptor */
     uint64_t rx_errors, tx_errors, rx_nombuf;
 };
 
@@ -67,7 +67,7 @@ struct jp_stats {
     uint16_t version;
     uint8_t lcores; /* workers */
     uint8_t ports;
-    uint8_t tier;   /* the worst of the ports' */
+    uint8_t tier; /* the worst of the ports' */
     uint8_t listeners;
     uint8_t hugepages;
     uint8_t pad;
@@ -79,7 +79,7 @@ struct jp_stats {
     uint64_t max_sessions;
     uint64_t memory_bytes; /* what the data plane reserved for sessions, pools and packet buffers */
     char program_version[16];
-    char crypto[32];       /* AEAD backend */
+    char crypto[32]; /* AEAD backend */
     struct jp_stats_listener listener[JP_LISTENERS_MAX];
     uint32_t cpu[JP_LCORES_MAX]; /* of each worker */
     uint32_t mbufs, mbufs_free;  /* packet buffers, and those that nobody holds; once a second */

@@ -1,5 +1,6 @@
-/* A whole data plane without its main lcore: several workers on two ports of rings, stepped by hand in one thread at
- * a time of the test's choosing, and clients that speak the protocol to it. One plane a program: DPDK starts once. */
+/* A whole data plane without its main lcore: several workers on two ports of rings, stepped by hand
+ * in one thread at a time of the test's choosing, and clients that speak the protocol to it. One
+ * plane a program: DPDK starts once. */
 #ifndef TESTS_PLANE_H
 #define TESTS_PLANE_H
 
@@ -20,7 +21,7 @@
 #include "wire.h"
 
 enum { PLANE_LCORES = 4, PLANE_PORTS = 2, PLANE_VLAN = 0x123, PLANE_FRAME_MAX = 2048 };
-enum { PLANE_UNTAGGED = 0, PLANE_TAGGED = 1 };                          /* ports */
+enum { PLANE_UNTAGGED = 0, PLANE_TAGGED = 1 };                         /* ports */
 enum { PLANE_ECHO = 4500, PLANE_DISCARD = 4501, PLANE_SOURCE = 4502 }; /* listeners */
 
 struct plane {
@@ -34,8 +35,8 @@ struct plane {
     unsigned in_use; /* mbufs when a test began */
 };
 
-/* cmocka set-up and tear-down: *state is the plane, with one worker, no session and counters at 0; afterwards
- * every packet must have had its fate and every object be back where it came from. */
+/* cmocka set-up and tear-down: *state is the plane, with one worker, no session and counters at 0;
+ * afterwards every packet must have had its fate and every object be back where it came from. */
 int plane_setup(void **state);
 int plane_teardown(void **state);
 
@@ -87,7 +88,8 @@ struct session *client_session(const struct client *c);
 
 /* Build the Ethernet frame of a UDP payload from c; returns its length. */
 uint32_t client_frame(const struct client *c, const uint8_t *payload, uint32_t len, uint8_t *out);
-/* Seal text (with its trailer) as packet number pn under the current key; returns the UDP payload's length. */
+/* Seal text (with its trailer) as packet number pn under the current key; returns the UDP payload's
+ * length. */
 uint32_t client_seal_text(struct client *c, uint64_t pn, const uint8_t *text, uint32_t len,
                           uint8_t *payload);
 /* Seal frames as packet number pn. */
