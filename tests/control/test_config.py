@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import JETPLANED
+from daemon import JETPLANED
 from ipc import ROOT
 
 

@@ -6,7 +6,7 @@ import struct
 
 import ipc
 import pytest
-from conftest import wait_for
+from daemon import wait_for
 
 
 def handshake(peer, clients, result=0, **source):

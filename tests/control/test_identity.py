@@ -5,7 +5,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import JETPLANED, Daemon
+from daemon import JETPLANED, Daemon
 
 
 def print_identity(daemon):

@@ -11,7 +11,7 @@ import threading
 
 import ipc
 import pytest
-from conftest import JETCTL
+from daemon import JETCTL
 
 COMMANDS = ["status", "stats", "drops", "sessions", "session", "ports", "version", "stop"]
 

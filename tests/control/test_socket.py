@@ -10,7 +10,7 @@ import stat
 import time
 
 import pytest
-from conftest import wait_for
+from daemon import wait_for
 
 
 def lines(s):

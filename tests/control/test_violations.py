@@ -7,7 +7,7 @@ import time
 
 import ipc
 import pytest
-from conftest import wait_for
+from daemon import wait_for
 
 
 def recovers(daemon, peer):
