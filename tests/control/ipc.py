@@ -125,6 +125,7 @@ class DataPlane:
         assert kind == CONTROL_HELLO, kind
 
     def send(self, data, fds=()):
+        self.peer.settimeout(5)  # receiving may have set a shorter one
         self.peer.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
                           if fds else [])
 
