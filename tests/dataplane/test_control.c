@@ -475,7 +475,9 @@ static void stale_socket(void **state)
     first = control_listen(path);
     assert_true(first >= 0);
     assert_int_equal(control_listen(path), -EADDRINUSE);
-    close(first); /* as a process that died */
+    assert_int_equal(accept(first, NULL, NULL),
+                     -1); /* without a connection, where that is enough */
+    close(first);         /* as a process that died */
     second = control_listen(path);
     assert_true(second >= 0);
     client = dial(path);

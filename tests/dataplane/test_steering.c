@@ -94,6 +94,22 @@ static void nic_table_agrees(void **state)
     }
 }
 
+/* Buckets are shared out evenly, whatever the number of lcores. */
+static void even_buckets(void **state)
+{
+    static struct dataplane dp;
+
+    (void)state;
+    for (dp.lcores = 2; dp.lcores <= JP_LCORES_MAX; dp.lcores++) {
+        unsigned share[JP_LCORES_MAX] = {0}, n = steering_buckets(dp.lcores);
+
+        steering_table(&dp, n, steering_key_buckets);
+        for (unsigned b = 0; b < n; b++)
+            share[dp.reta[b]]++;
+        assert_true(share[0] <= 1.25 * share[dp.lcores - 1]); /* the most and the least */
+    }
+}
+
 /* The rules of tier 2: each SPI matches exactly one, which sends it to its owner. */
 static void bucket_rules(void **state)
 {
@@ -197,9 +213,10 @@ int main(void)
                     "--vdev=net_null0"};
     const char *seed = getenv("SEED");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hash_is_dpdk_s),         cmocka_unit_test(even),
-        cmocka_unit_test(nic_table_agrees),       cmocka_unit_test(bucket_rules),
-        cmocka_unit_test(rules_match_esp_in_udp), cmocka_unit_test(plain_port),
+        cmocka_unit_test(hash_is_dpdk_s),   cmocka_unit_test(even),
+        cmocka_unit_test(nic_table_agrees), cmocka_unit_test(even_buckets),
+        cmocka_unit_test(bucket_rules),     cmocka_unit_test(rules_match_esp_in_udp),
+        cmocka_unit_test(plain_port),
     };
 
     random_state = seed ? strtoull(seed, NULL, 0) : 1;
