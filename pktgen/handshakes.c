@@ -30,7 +30,7 @@ static void start(struct worker *w, struct session *s)
         .suites = {AEAD_AES256_GCM, AEAD_CHACHA20_POLY1305},
         .params =
             {
-                .idle_timeout_ms = o->idle_timeout_ms,
+                .idle_timeout_ms = (uint32_t)(o->idle_timeout * 1000),
                 .max_streams = (uint16_t)(o->streams + 1),
                 .max_packet = (uint16_t)jetgen_payload_max(&g->options),
                 .fec_k = o->fec_k,

@@ -180,7 +180,7 @@ static const struct field open_fields[] = {
     U32("streams", AT(open.streams), 1, 65534),
     U32("inflight", AT(open.inflight), 1, 65536),
     NUMBER("rate", AT(open.rate), 0, 1e9),
-    U32("idle_timeout_ms", AT(open.idle_timeout_ms), 1000, 86400000),
+    NUMBER("idle_timeout", AT(open.idle_timeout), 1, 86400),
     PATH_FIELDS,
     {0},
 };
@@ -226,11 +226,11 @@ static struct phase defaults(enum phase_kind kind)
         .kind = kind,
         .open = {.sessions = 1,
                  .inflight = 64,
-                 .idle_timeout_ms = 30000,
+                 .idle_timeout = 30,
                  .streams = 1,
                  .fec_flush_us = 5000,
                  .fec_expire_us = 100000},
-        .run = {.drain = 0.5, .window = UINT32_MAX},
+        .run = {.drain = 0.5, .window = WINDOW_DEFAULT},
         .flood = {.seconds = 1, .sources = 256},
         .impair = {.gilbert = {.loss = 1}, .reorder = {.distance = 3, .timeout_ms = 20}},
     };
@@ -252,8 +252,6 @@ static void check(lua_State *lua, struct phase *phase)
         luaL_error(lua, "%s: burst: length is more than every", functions[phase->kind].where);
     if (phase->kind == PHASE_RUN && run->seconds == 0 && run->messages == 0)
         luaL_error(lua, "jetgen.run: seconds or messages is wanted");
-    if (run->window == UINT32_MAX)
-        run->window = run->rate == 0 ? WINDOW_DEFAULT : 0;
 }
 
 void parameters_read(lua_State *lua, enum phase_kind kind, struct phase *phase)

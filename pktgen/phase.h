@@ -15,15 +15,15 @@ enum phase_kind {
 };
 
 struct open_params {
-    uint32_t sessions;        /* over all workers */
-    uint32_t inflight;        /* handshakes at once, over all workers */
-    double rate;              /* handshakes begun a second; 0: no limit */
-    uint32_t idle_timeout_ms; /* announced */
-    uint32_t streams;         /* 1 to this are used in turn */
-    uint8_t suite;            /* enum aead_alg; 0: both are offered */
-    uint8_t fec_k, fec_r;     /* asked for and used for sending; 0: none */
-    uint32_t fec_flush_us;    /* a partial block is closed after this */
-    uint32_t fec_expire_us;   /* an incomplete block of the peer is given up after this */
+    uint32_t sessions;      /* over all workers */
+    uint32_t inflight;      /* handshakes at once, over all workers */
+    double rate;            /* handshakes begun a second; 0: no limit */
+    double idle_timeout;    /* announced, seconds */
+    uint32_t streams;       /* 1 to this are used in turn */
+    uint8_t suite;          /* enum aead_alg; 0: both are offered */
+    uint8_t fec_k, fec_r;   /* asked for and used for sending; 0: none */
+    uint32_t fec_flush_us;  /* a partial block is closed after this */
+    uint32_t fec_expire_us; /* an incomplete block of the peer is given up after this */
 };
 
 enum { PHASE_SIZES = 1024, PHASE_SESSIONS_MAX = 1 << 24 };
@@ -31,7 +31,7 @@ enum { PHASE_SIZES = 1024, PHASE_SESSIONS_MAX = 1 << 24 };
 struct run_params {
     double seconds;    /* 0: until the messages are sent */
     uint64_t messages; /* stop after so many, over all workers; 0: no limit */
-    double rate;       /* messages a second over all workers; 0: as fast as they come back */
+    double rate;       /* messages a second over all workers; 0: as fast as the window allows */
     uint32_t window;   /* messages under way at most, each worker; 0: no limit */
     uint16_t size[PHASE_SIZES]; /* of messages, drawn from this table */
     uint16_t size_max;

@@ -8,6 +8,7 @@
 #include "wire.h"
 
 enum { SCRATCH_KEYS = 4 };
+enum { BURSTS_A_TURN = 4 }; /* more comes back than was sent: repairs, ACKs */
 
 /* Packets on their way through aead_open. */
 struct opening {
@@ -186,25 +187,36 @@ static unsigned lose(struct worker *w, struct rte_mbuf **m, unsigned n)
     return kept;
 }
 
-unsigned receive(struct worker *w)
+/* A burst from one queue; returns how many packets came. */
+static unsigned receive_queue(struct worker *w, uint16_t queue)
 {
     struct rte_mbuf *m[BURST];
     uint64_t bytes = 0;
+    unsigned n = rte_eth_rx_burst(w->g->port, queue, m, BURST);
+
+    if (n == 0)
+        return 0;
+    for (unsigned i = 0; i < n; i++)
+        bytes += m[i]->pkt_len;
+    count(w, C_rx_packets, n);
+    count(w, C_rx_bytes, bytes);
+    w->last = w->tsc;
+    process(w, m, unlikely(w->g->impair.loss_rx) ? lose(w, m, n) : n);
+    return n;
+}
+
+unsigned receive(struct worker *w)
+{
+    struct rte_mbuf *m[BURST];
     unsigned n, total = 0;
 
-    for (unsigned q = 0; q < w->queues; q++) {
-        n = rte_eth_rx_burst(w->g->port, w->tx[q].id, m, BURST);
-        for (unsigned i = 0; i < n; i++)
-            bytes += m[i]->pkt_len;
-        total += n;
-        if (unlikely(w->g->impair.loss_rx))
-            n = lose(w, m, n);
-        process(w, m, n);
-    }
-    count(w, C_rx_packets, total);
-    count(w, C_rx_bytes, bytes);
-    if (total > 0)
-        w->last = w->tsc;
+    for (unsigned q = 0; q < w->queues; q++)
+        for (unsigned bursts = 0; bursts < BURSTS_A_TURN; bursts++) {
+            n = receive_queue(w, w->tx[q].id);
+            total += n;
+            if (n < BURST)
+                break;
+        }
     n = rte_ring_dequeue_burst(w->handed, (void **)m, BURST, NULL);
     process(w, m, n);
     return total + n;

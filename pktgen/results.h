@@ -60,7 +60,7 @@
     X(rx_bad_frame, "received packets with malformed frames")                                      \
     X(misdirected, "received packets handed to another worker")                                    \
     X(misdirected_dropped, "received packets that found its ring full")                            \
-    X(tx_dropped, "packets dropped because the port took none for 100 ms")                         \
+    X(tx_dropped, "packets dropped because the port took none for a second")                       \
     X(no_mbuf, "packets not sent for want of a packet buffer")                                     \
     X(tx_cycles, "TSC cycles spent making and sending packets")                                    \
     X(rx_cycles, "TSC cycles spent on received packets")

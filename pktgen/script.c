@@ -15,6 +15,7 @@ enum { HOOK_INSTRUCTIONS = 100000 };
 struct script {
     const struct script_host *host;
     enum script_status status;
+    char *message; /* the first expectation that did not hold */
 };
 
 /* The script that runs in this Lua state. */
@@ -95,12 +96,18 @@ static int lua_expect(lua_State *lua)
     const char *message = luaL_optstring(lua, 2, "what was expected does not hold");
 
     luaL_checkany(lua, 1);
-    if (!lua_toboolean(lua, 1)) {
-        script_of(lua)->status = SCRIPT_EXPECTATION;
-        return luaL_error(lua, "%s", message);
+    lua_settop(lua, 2);
+    if (lua_toboolean(lua, 1)) {
+        lua_settop(lua, 1);
+        return 1;
     }
-    lua_settop(lua, 1);
-    return 1;
+    luaL_where(lua, 1);
+    lua_pushstring(lua, message);
+    lua_concat(lua, 2);
+    if (script_of(lua)->status == SCRIPT_OK)
+        snprintf(script_of(lua)->message, SCRIPT_ERROR_MAX, "%s", lua_tostring(lua, -1));
+    script_of(lua)->status = SCRIPT_EXPECTATION;
+    return lua_error(lua);
 }
 
 /* jetgen.print(format, ...) */
@@ -246,19 +253,20 @@ static bool run_file(lua_State *lua, const char *path, char **args, int n_args)
 enum script_status script_run(const struct script_host *host, const char *path, char **args,
                               int n_args, char *message)
 {
-    struct script script = {.host = host, .status = SCRIPT_OK};
+    struct script script = {.host = host, .status = SCRIPT_OK, .message = message};
     lua_State *lua = luaL_newstate();
 
     message[0] = '\0';
     if (!lua)
         return SCRIPT_ERROR;
     *(struct script **)lua_getextraspace(lua) = &script;
-    if (!run_file(lua, path, args, n_args)) {
+    if (!run_file(lua, path, args, n_args) && script.status != SCRIPT_EXPECTATION) {
         snprintf(message, SCRIPT_ERROR_MAX, "%s", luaL_tolstring(lua, -1, NULL));
-        fprintf(stderr, "%s\n", message);
         if (script.status == SCRIPT_OK)
             script.status = SCRIPT_ERROR;
     }
+    if (message[0] != '\0')
+        fprintf(stderr, "%s\n", message);
     lua_close(lua);
     return script.status;
 }

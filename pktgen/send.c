@@ -11,7 +11,7 @@ enum {
     FRONT = RTE_ALIGN_CEIL(
         PATH_HEADER_MAX + WIRE_DATA_HDR + FRAME_FEC_HDR_MAX + FRAME_STREAM_HDR_MAX, 64)
 };
-enum { BACKLOG_FULL = TX_BACKLOG / 4, STUCK_US = 100000 };
+enum { BACKLOG_FULL = TX_BACKLOG / 4, STUCK_US = 1000000 };
 /* beside enum impair_action: a packet without number, not to be sent again */
 enum { ACTION_HELLO = 128 };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-#include <sodium.h>
+#include <rte_cycles.h>
 
 #include "send.h"
 
@@ -76,7 +76,7 @@ static int worker_sessions(struct worker *w)
     if (!w->sessions || !stream || !fec_new(w, &g->open) ||
         !pool_new(&w->handshakes, sizeof(struct handshake), inflight))
         return -ENOMEM;
-    wheel_init(&w->wheel, jetgen_us(g, w->tsc) / TIMER_TICK_US);
+    wheel_init(&w->wheel, jetgen_us(g, rte_rdtsc()) / TIMER_TICK_US);
     w->waiting = (struct session_queue){.end = &w->waiting.head};
     w->up = w->unconfirmed = w->cursor = 0;
     w->max_frames = UINT16_MAX;

@@ -7,7 +7,7 @@
 
 enum {
     WINDOW_BUCKETS = 16,
-    WINDOW_SHIFT = 24, /* a tick is so many bits of the TSC: 4 to 17 ms */
+    WINDOW_SHIFT = 26, /* a tick is 2^26 cycles of the TSC: 16 to 67 ms */
 };
 
 struct window {

@@ -63,7 +63,8 @@ static bool turn(struct worker *w, const struct kind *kind)
 
     n = receive(w);
     received = rte_rdtsc();
-    timers_run(w);
+    if (send_room(w)) /* repairs and ACKs can wait, but there is no end to what may be due */
+        timers_run(w);
     made = handshakes_run(w);
     made += kind->make(w);
     send_flush(w);
