@@ -35,8 +35,7 @@ struct port {
     uint8_t mac[6];
     uint8_t addresses;
     struct config_address address[CONFIG_ADDRESSES_MAX];
-    bool tx_ip_checksum; /* offloads the port has */
-    bool tx_udp_checksum;
+    bool tx_udp_checksum; /* the port computes it, for IPv6 */
 };
 
 /* What all lcores share. Read-only once the workers run, but for control_up. */
