@@ -5,7 +5,9 @@
     |  kernel sockets  |     veth     |  jetplane-dp                  |
     |  198.18.0.2/24   eth0 ------ eth0  198.18.0.1/24  (af_packet or |
     |  fd00::2/64      |              |  fd00::1/64      af_xdp)      |
-    +------------------+              |     | Unix socket             |
+    +------------------+              |     |                         |
+             jetgen - - - memif - - - -  198.18.1.1/24                |
+                                      |     | Unix socket             |
                                       |  jetplaned --- jetctl         |
                                       +-------------------------------+
 """
@@ -27,6 +29,7 @@ BUILD = pathlib.Path(os.environ.get("JETPLANE_BUILD", ROOT / "build"))
 SANITIZED = pathlib.Path(os.environ.get("JETPLANE_SANITIZE", ROOT / "build/sanitize"))
 SERVER = {4: "198.18.0.1", 6: "fd00::1"}
 CLIENT = {4: "198.18.0.2", 6: "fd00::2"}
+MEMIF_SERVER = "198.18.1.1"
 
 
 def _counters():
@@ -46,9 +49,9 @@ def unaccounted(total):
 
 class Plane:
     """Started by start(). `data` and `control` are keys for the two configurations, over the ones here. Without
-    `control` (None) there is no jetplaned: the test is the control plane."""
+    `control` (None) there is no jetplaned: the test is the control plane. With `memif` jetgen() can be used."""
 
-    def __init__(self, control=(), build=BUILD, queues=1, device="af_packet", vlan=0, **data):
+    def __init__(self, control=(), build=BUILD, queues=1, device="af_packet", vlan=0, memif=False, **data):
         self.build = pathlib.Path(build)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jetplane-e2e-"))
         self.socket, self.ctl_socket = self.folder / "dp.sock", self.folder / "ctl.sock"
@@ -65,6 +68,10 @@ class Plane:
             }],
             "lcores": queues, "hugepages": False, "idle_sleep_us": 50, "max_sessions": 1024, **data,
         }
+        self.queues = queues
+        if memif:
+            self.client_host.no_kernel_ip6()  # so that jetgen is the only one to be heard
+            self.data["ports"].append({"device": self._memif("server"), "addresses": [MEMIF_SERVER + "/24"]})
         self.control = None if control is None else {
             "data_plane_socket": str(self.socket), "control_socket": str(self.ctl_socket),
             "identity_file": str(self.folder / "identity.key"), "log_level": "debug", **dict(control),
@@ -77,6 +84,9 @@ class Plane:
         if kind == "af_xdp":
             return f"net_af_xdp0,iface=eth0,force_copy=1,queue_count={queues}"
         return f"net_af_packet0,iface=eth0,qpairs={queues}"
+
+    def _memif(self, role):
+        return f"net_memif0,role={role},id=0,socket={self.folder}/memif.sock,socket-abstract=no"
 
     def _give_addresses(self, vlan):
         self.tagger = None
@@ -197,3 +207,22 @@ class Plane:
         return json.loads(self.client_host.run(
             "/usr/bin/python3", str(client), "--kem", self.kem.helper, "--server", SERVER[version], *map(str, arguments)
         ))
+
+    def start_jetgen(self, script, *arguments, options=()):
+        """Over memif, with real handshakes; `arguments` are the script's, as key=value."""
+        command = [
+            self.build / "pktgen/jetgen", "--json", "--no-huge", "--idle-sleep", "50", "--queues", self.queues,
+            "--name", self.folder.name + "-gen", "--device", self._memif("client"), "--target", MEMIF_SERVER,
+            "--identity", self.identity().hex(), *options, ROOT / "pktgen/scripts" / script, *arguments,
+        ]
+        return self.client_host.start(script, *command, log=self._log("jetgen"))
+
+    def jetgen(self, script, *arguments, options=(), seconds=300):
+        """Run a script to its end; what it found."""
+        return self.wait_jetgen(self.start_jetgen(script, *arguments, options=options), seconds)
+
+    @staticmethod
+    def wait_jetgen(program, seconds=300):
+        program.process.wait(seconds)
+        assert program.process.returncode == 0, program.text()
+        return json.loads(program.text().splitlines()[-1])

@@ -1,0 +1,83 @@
+"""jetgen's scripts against a whole Jetplane over memif: real handshakes by the thousand, data at a rate, everything that
+comes back checked byte by byte by jetgen, and its counts against those of the data plane."""
+
+import pytest
+from host import wait_for
+from stats import Stats
+
+PATIENT = {"reorder_timeout_us": 1000000, "fec_expire_us": 2000000}  # a slow machine changes nothing
+
+
+def all_received(plane, found):
+    """Every packet that jetgen sent came in, and has its named end; returns the totals."""
+    total = plane.settle()
+    assert total["rx_packets"] - total["arp"] == found["tx_packets"]  # which leaves out who it asked for our MAC
+    return total
+
+
+def test_sessions_are_spread_evenly(make_plane):
+    """Ten thousand real handshakes: the control plane gives each worker its share, and so of the packets."""
+    plane = make_plane(queues=4, memif=True, max_sessions=16384)
+    generator = plane.start_jetgen("many-sessions.lua", "sessions=10000", "messages=4", "rate=20000",
+                                   options=["--sources", "64"])
+    stats = Stats.of(plane.dp.pid)
+    most = [0] * 4
+
+    def over():
+        for lcore in range(4):
+            most[lcore] = max(most[lcore], stats.counters(lcore)["sessions"])
+        return not generator.alive()
+
+    wait_for(over, 200, "jetgen")
+    found = plane.wait_jetgen(generator)
+    assert found["handshakes_ok"] == 10000 and found["delivered"] == 40000
+    delivered = [stats.counters(lcore)["delivered"] for lcore in range(4)]
+    assert sum(most) == 10000 and max(most) <= 1.25 * min(most), most
+    assert sum(delivered) == 40000 and max(delivered) <= 1.25 * min(delivered), delivered
+    assert all_received(plane, found)["steer_full"] == 0
+
+
+def test_lossy_fec(make_plane):
+    plane = make_plane(memif=True, **PATIENT)
+    found = plane.jetgen("lossy-fec.lua", "blocks=100", "rate=20000")
+    assert found["corrupt_delivered"] == found["duplicate_delivered"] == 0
+    assert all_received(plane, found)["fec_recovered"] == found["fec_recovered"] > 0
+
+
+def test_replays_and_forgeries(make_plane):
+    plane = make_plane(queues=2, memif=True)
+    found = plane.jetgen("replay-and-forgery.lua", "seconds=3", "rate=10000")
+    total = all_received(plane, found)
+    assert total["replay_seen"] + total["replay_old"] == found["replays_injected"] + found["duplicated"]
+    assert total["delivered"] == found["delivered"]
+
+
+def test_mixed_garbage(make_plane):
+    plane = make_plane(queues=2, memif=True, **PATIENT)
+    found = plane.jetgen("mixed-garbage.lua", "seconds=5", "rate=10000", "sessions=100")
+    all_received(plane, found)
+    assert found["corrupt_delivered"] == 0
+
+
+def test_flood_of_hellos(make_plane):
+    """Honest clients get through."""
+    plane = make_plane(memif=True)
+    plane.jetgen("handshake-flood.lua")
+    plane.session(timeout=3).close()
+    wait_for(lambda: plane.total()["sessions"] == 0, 40, "the unconfirmed to be forgotten")
+
+
+@pytest.mark.parametrize("when", [1, 3])
+def test_jetplaned_is_killed_under_load(make_plane, when):
+    """Not one packet of a thousand sessions is lost."""
+    plane = make_plane(queues=2, memif=True, max_sessions=4096)
+    generator = plane.start_jetgen("many-sessions.lua", "sessions=1000", "messages=80", "rate=16000",
+                                   options=["--sources", "8"])
+    wait_for(lambda: plane.total()["delivered"] > when * 10000, 60, "traffic")
+    plane.daemon.kill()
+    stats = Stats.of(plane.dp.pid)
+    before = stats.total()["delivered"]
+    wait_for(lambda: stats.total()["delivered"] > before + 10000, 60, "more traffic")
+    plane.start_daemon()
+    found = plane.wait_jetgen(generator)
+    assert found["delivered"] == found["sent_messages"] == 80000
