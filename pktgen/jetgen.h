@@ -2,6 +2,7 @@
 #ifndef PKTGEN_JETGEN_H
 #define PKTGEN_JETGEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_mempool.h>
@@ -17,7 +18,9 @@ struct worker;
 
 struct jetgen {
     struct options options;
-    uint16_t port; /* of DPDK */
+    uint16_t port;      /* of DPDK */
+    bool reconnects;    /* it is a memif client, which does not come up again by itself */
+    volatile bool halt; /* workers must leave the port alone */
     uint8_t our_mac[6], peer_mac[6];
     double tsc_per_us;
     uint64_t tsc_start;
@@ -44,6 +47,9 @@ int eal_start(struct options *o);
  * address. 0, or -errno after saying why not. */
 int port_start(struct jetgen *g);
 void port_stop(struct jetgen *g);
+/* Start the port anew after it lost its peer, while no worker touches it. False when there is no
+ * peer yet. */
+bool port_reconnect(struct jetgen *g);
 /* Bytes of huge pages that packet buffers need. */
 size_t port_memory(const struct options *o);
 /* UDP payload bytes a packet takes. */

@@ -190,6 +190,7 @@ static const struct field run_fields[] = {
     U64("messages", AT(run.messages), 1, 1e15),
     NUMBER("rate", AT(run.rate), 0, 1e9),
     U32("window", AT(run.window), 0, 1e6),
+    U32("train", AT(run.train), 1, 1e6),
     OTHER("size", AT(run), read_size),
     OTHER("sizes", AT(run), read_sizes),
     SHARE("datagrams", AT(run.datagrams)),
@@ -230,7 +231,7 @@ static struct phase defaults(enum phase_kind kind)
                  .streams = 1,
                  .fec_flush_us = 5000,
                  .fec_expire_us = 100000},
-        .run = {.drain = 0.5, .window = WINDOW_DEFAULT},
+        .run = {.drain = 0.5, .window = WINDOW_DEFAULT, .train = 1},
         .flood = {.seconds = 1, .sources = 256},
         .impair = {.gilbert = {.loss = 1}, .reorder = {.distance = 3, .timeout_ms = 20}},
     };

@@ -33,6 +33,7 @@ struct run_params {
     uint64_t messages; /* stop after so many, over all workers; 0: no limit */
     double rate;       /* messages a second over all workers; 0: as fast as the window allows */
     uint32_t window;   /* messages under way at most, each worker; 0: no limit */
+    uint32_t train;    /* messages a session sends before it is another's turn */
     uint16_t size[PHASE_SIZES]; /* of messages, drawn from this table */
     uint16_t size_max;
     double datagrams; /* share of messages sent as DATAGRAM */

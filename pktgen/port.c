@@ -17,6 +17,7 @@
 
 enum { DESCRIPTORS = 1024, CACHE = 256, MBUF_FRONT = 256, MBUF_BEHIND = 64 };
 enum { ASK_MS = 100, ASK_TIMES = 100, ASKED_BURST = 32 };
+enum { RECONNECT_MS = 100, START_TIMES = 100 };
 
 /* Say what is wrong with the port; returns ret. */
 __attribute__((format(printf, 3, 4))) static int port_error(const struct jetgen *g, int ret,
@@ -70,6 +71,30 @@ static int find_port(struct jetgen *g)
     return port_error(g, -ENODEV, "DPDK has no such device; what it said is above");
 }
 
+/* A memif client cannot be started before its server is there: wait for that. */
+static int start(struct jetgen *g)
+{
+    int ret = rte_eth_dev_start(g->port);
+
+    for (unsigned i = 0; ret != 0 && g->reconnects && i < START_TIMES && !interrupted; i++) {
+        rte_log_set_level_pattern("pmd.net.memif", RTE_LOG_EMERG); /* it says why, once */
+        rte_delay_us_sleep(RECONNECT_MS * 1000);
+        ret = rte_eth_dev_start(g->port);
+    }
+    if (ret != 0 && g->reconnects)
+        return port_error(g, ret, "no data plane is there");
+    if (ret != 0)
+        return port_error(g, ret, "cannot be started: %s", rte_strerror(-ret));
+    return 0;
+}
+
+bool port_reconnect(struct jetgen *g)
+{
+    rte_log_set_level_pattern("pmd.net.memif", RTE_LOG_EMERG);
+    rte_eth_dev_stop(g->port);
+    return rte_eth_dev_start(g->port) == 0;
+}
+
 static int configure(struct jetgen *g)
 {
     struct rte_eth_conf conf = {.rxmode.mtu = g->options.mtu};
@@ -93,10 +118,12 @@ static int configure(struct jetgen *g)
         ret = rte_eth_rx_queue_setup(g->port, q, rx, (unsigned)SOCKET_ID_ANY, NULL, g->mbufs);
     for (uint16_t q = 0; ret == 0 && q < queues; q++)
         ret = rte_eth_tx_queue_setup(g->port, q, tx, (unsigned)SOCKET_ID_ANY, NULL);
-    if (ret == 0)
-        ret = rte_eth_dev_start(g->port);
     if (ret != 0)
-        return port_error(g, ret, "cannot be started: %s", rte_strerror(-ret));
+        return port_error(g, ret, "cannot be set up: %s", rte_strerror(-ret));
+    g->reconnects = strcmp(info.driver_name, "net_memif") == 0;
+    ret = start(g);
+    if (ret != 0)
+        return ret;
     rte_eth_allmulticast_enable(g->port); /* neighbour solicitations; what cannot does without */
     return 0;
 }
@@ -135,7 +162,7 @@ static int find_target(struct jetgen *g)
     char text[64];
 
     for (unsigned i = 0; i < ASK_TIMES && !interrupted; i++) {
-        rte_eth_link_get_nowait(g->port, &link); /* also lets memif connect again */
+        rte_eth_link_get_nowait(g->port, &link);
         ask(g);
         for (unsigned j = 0; j < ASK_MS; j++) {
             rte_delay_us_sleep(1000);

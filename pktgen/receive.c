@@ -192,7 +192,7 @@ static unsigned receive_queue(struct worker *w, uint16_t queue)
 {
     struct rte_mbuf *m[BURST];
     uint64_t bytes = 0;
-    unsigned n = rte_eth_rx_burst(w->g->port, queue, m, BURST);
+    unsigned n = likely(!w->halted) ? rte_eth_rx_burst(w->g->port, queue, m, BURST) : 0;
 
     if (n == 0)
         return 0;

@@ -76,20 +76,33 @@ static int prepare(struct jetgen *g, const struct phase *phase, char *error)
     return 0;
 }
 
+/* The port's peer went away: start it anew when there is one again. Workers keep off meanwhile. */
+static void watch_link(struct jetgen *g)
+{
+    struct rte_eth_link link;
+
+    if (!g->reconnects || rte_eth_link_get_nowait(g->port, &link) != 0 || link.link_status)
+        return;
+    g->halt = true;
+    for (unsigned i = 0; i < g->options.workers; i++)
+        while (!g->worker[i]->halted)
+            rte_delay_us_sleep(POLL_US);
+    g->halt = !port_reconnect(g);
+}
+
 static void run_workers(struct jetgen *g)
 {
     static struct progress progress; /* large; main lcore only */
-    struct rte_eth_link link;
 
     for (unsigned i = 0; i < g->options.workers; i++) {
-        g->worker[i]->stop = false;
+        g->worker[i]->stop = g->worker[i]->halted = false;
         rte_eal_remote_launch(worker_run, g->worker[i], g->worker[i]->lcore);
     }
     progress_begin(&progress, g);
     for (unsigned polls = 0; running(g); polls++) {
         rte_delay_us_sleep(POLL_US);
         if (polls % LINK_POLLS == 0)
-            rte_eth_link_get_nowait(g->port, &link); /* lets memif connect again */
+            watch_link(g);
         for (unsigned i = 0; interrupted && i < g->options.workers; i++)
             g->worker[i]->stop = true;
         progress_show(&progress, g);

@@ -38,7 +38,7 @@ static void drain(struct worker *w, struct tx_queue *q)
 
     for (unsigned i = 0; i < n; i++)
         bytes += q->m[i]->pkt_len; /* what was sent must not be touched any more */
-    sent = rte_eth_tx_burst(w->g->port, q->id, q->m, n);
+    sent = likely(!w->halted) ? rte_eth_tx_burst(w->g->port, q->id, q->m, n) : 0;
     q->n = (uint16_t)(n - sent);
     for (unsigned i = 0; i < q->n; i++) {
         q->m[i] = q->m[sent + i];

@@ -23,16 +23,20 @@ unsigned allowance(struct worker *w, double rate, unsigned max)
     return due < max ? (unsigned)due : max;
 }
 
-/* The next session that is up, in turn; NULL when none is. */
+/* The session that sends now: the same for a whole train, then the next one that is up, in turn.
+ * NULL when none is. */
 static struct session *next_session(struct worker *w)
 {
-    for (uint32_t i = 0; w->up > 0 && i < w->n_sessions; i++) {
+    for (uint32_t i = 0; w->up > 0 && i <= w->n_sessions; i++) {
         struct session *s = &w->sessions[w->cursor];
 
+        if (likely(s->state == SESSION_UP) && w->train_left > 0) {
+            w->train_left--;
+            return s;
+        }
+        w->train_left = w->g->phase->run.train;
         w->cursor = w->cursor + 1 < w->n_sessions ? w->cursor + 1 : 0;
         rte_prefetch0(&w->sessions[w->cursor].state);
-        if (likely(s->state == SESSION_UP))
-            return s;
     }
     return NULL;
 }
@@ -106,6 +110,7 @@ static int run_begin(struct worker *w)
 
     w->messages_left =
         run->messages > 0 ? (run->messages + workers - 1 - w->index) / workers : UINT64_MAX;
+    w->train_left = run->train;
     w->datagrams = prng_threshold(run->datagrams);
     w->window = (struct window){.tick = w->tsc >> WINDOW_SHIFT};
     return 0;

@@ -49,8 +49,10 @@ struct worker *worker_new(struct jetgen *g, unsigned index)
     return w;
 }
 
-static void read_clock(struct worker *w)
+/* What time it is, and whether the port may be used. */
+static void look_up(struct worker *w)
 {
+    w->halted = w->g->halt;
     w->tsc = rte_rdtsc();
     w->now = jetgen_us(w->g, w->tsc);
 }
@@ -82,7 +84,7 @@ static void flush_all(struct worker *w)
     bool empty = false;
 
     while (!empty && w->now < until) {
-        read_clock(w);
+        look_up(w);
         send_flush(w);
         empty = true;
         for (unsigned i = 0; i < w->queues; i++)
@@ -92,7 +94,7 @@ static void flush_all(struct worker *w)
 
 static void begin(struct worker *w)
 {
-    read_clock(w);
+    look_up(w);
     memset(&w->results, 0, sizeof(w->results));
     w->error[0] = '\0';
     w->started = w->last = w->tsc;
@@ -113,13 +115,13 @@ int worker_run(void *arg)
         snprintf(w->error, sizeof(w->error), "%s", strerror(-ret));
         return ret;
     }
-    while (!kind->over(w) && w->error[0] == '\0') {
+    for (; !kind->over(w) && w->error[0] == '\0'; look_up(w)) {
         idle = turn(w, kind) ? 0 : idle + 1;
         if (idle > IDLE_TURNS && w->g->options.idle_sleep_us > 0)
             rte_delay_us_sleep(w->g->options.idle_sleep_us);
-        read_clock(w);
     }
     kind->end(w);
     flush_all(w);
+    w->halted = true;
     return 0;
 }

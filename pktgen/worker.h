@@ -65,6 +65,7 @@ struct worker {
     uint32_t unconfirmed; /* of those up: nothing came from the server yet */
     uint32_t max_frames;  /* bytes of frames that fit a packet of any that was up */
     uint32_t cursor;      /* the session that sends next */
+    uint32_t train_left;  /* messages until it is another's turn */
     struct wheel wheel;
     struct pool handshakes; /* struct handshake; its capacity is the limit of those in flight */
     struct session_queue waiting;
@@ -73,6 +74,7 @@ struct worker {
 
     /* of the phase */
     volatile bool stop;     /* main lcore's: end it */
+    volatile bool halted;   /* the port is left alone, as g->halt says */
     uint64_t tsc, now;      /* of this turn; now in us since the start */
     uint64_t started, last; /* tsc; last: of the last packet sent or received */
     uint64_t ends_at;       /* us: drain until then; 0: still sending */
