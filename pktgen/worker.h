@@ -47,6 +47,11 @@ struct session_queue {
     struct session *head, **end;
 };
 
+struct mapping {
+    void *memory;
+    size_t size;
+};
+
 struct worker {
     unsigned index;
     struct jetgen *g;
@@ -59,6 +64,8 @@ struct worker {
     struct batch batch;
 
     /* of the sessions that are open */
+    struct mapping mapping[8]; /* their memory */
+    unsigned mappings;
     struct session *sessions; /* session i of all is sessions[i / workers] of worker i % workers */
     uint32_t n_sessions;
     uint32_t up;          /* of them */
@@ -97,6 +104,7 @@ static inline void count(struct worker *w, enum counter c, uint64_t n)
 
 /* A worker with its queues; NULL after saying why not. Main lcore. */
 struct worker *worker_new(struct jetgen *g, unsigned index);
+void worker_free(struct worker *w);
 /* Run the phase g->phase (an lcore function). */
 int worker_run(void *worker);
 
