@@ -73,6 +73,8 @@ int main(int argc, char **argv)
             report_table(&run.report, stdout);
         port_stop(&g);
     }
+    for (unsigned i = 0; i < g.options.workers && g.worker[i]; i++)
+        worker_free(g.worker[i]);
     report_free(&run.report);
     rte_eal_cleanup();
     return (int)status;

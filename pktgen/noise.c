@@ -92,11 +92,16 @@ static void send_payload(struct worker *w, struct session *s, struct rte_mbuf *m
     send_raw(w, s->queue, m);
 }
 
+/* A length that passes for a data packet's. */
+static uint32_t random_data_len(struct worker *w)
+{
+    return WIRE_DATA_HDR + 4 * (1 + prng_below(&w->prng, FORGED_MAX / 4)) + WIRE_TAG;
+}
+
 /* The session's SPI and next packet number, and a random body. */
 static void forge(struct worker *w, struct session *s)
 {
-    struct rte_mbuf *m =
-        random_payload(w, WIRE_DATA_HDR + WIRE_TAG + 4 * prng_below(&w->prng, FORGED_MAX / 4));
+    struct rte_mbuf *m = random_payload(w, random_data_len(w));
 
     if (!m)
         return;
@@ -106,8 +111,7 @@ static void forge(struct worker *w, struct session *s)
 
 static void wrong_spi(struct worker *w, struct session *s)
 {
-    struct rte_mbuf *m =
-        random_payload(w, WIRE_DATA_HDR + WIRE_TAG + 4 * prng_below(&w->prng, FORGED_MAX / 4));
+    struct rte_mbuf *m = random_payload(w, random_data_len(w));
     uint32_t spi = WIRE_SPI_MIN + prng_below(&w->prng, UINT32_MAX - WIRE_SPI_MIN);
 
     if (!m)

@@ -51,6 +51,8 @@ size_t port_memory(const struct options *o)
     uint32_t object =
         rte_mempool_calc_obj_size((uint32_t)sizeof(struct rte_mbuf) + mbufs_room(o), 0, NULL);
 
+    if (o->no_huge) /* none lies across two pages */
+        object = RTE_ALIGN_CEIL(object, 4096);
     return (size_t)object * mbufs_count(o) + o->queues * sizeof(struct tx_queue);
 }
 
@@ -171,7 +173,8 @@ static int find_target(struct jetgen *g)
         }
     }
     if (!link.link_status)
-        return port_error(g, -ENETDOWN, "its link does not come up");
+        return port_error(g, -ENETDOWN, "its link does not come up%s",
+                          g->reconnects ? "; --queues must be the data plane's workers" : "");
     return port_error(g, -EHOSTUNREACH, "nobody answers for %s",
                       address_print(g->options.target.ip, text));
 }
@@ -194,7 +197,10 @@ int port_start(struct jetgen *g)
     if (ret != 0)
         return ret;
     rte_eth_macaddr_get(g->port, (struct rte_ether_addr *)g->our_mac);
-    return find_target(g);
+    ret = find_target(g);
+    if (ret != 0)
+        port_stop(g);
+    return ret;
 }
 
 void port_stop(struct jetgen *g)

@@ -109,7 +109,9 @@ static double sessions(const struct results *r)
 
 static double handshakes_per_second(const struct results *r)
 {
-    return strcmp(r->phase, "open") == 0 ? rate(r, (double)r->counter[C_handshakes_ok]) : 0;
+    double s = r->traffic.open_seconds;
+
+    return s > 0 ? (double)r->counter[C_handshakes_ok] / s : 0;
 }
 
 const struct derived derived[] = {
@@ -141,6 +143,7 @@ void results_close(struct results *r, double duration)
         .tx_bytes = r->counter[C_tx_bytes],
         .rx_packets = r->counter[C_rx_packets],
         .rx_bytes = r->counter[C_rx_bytes],
+        .open_seconds = strcmp(r->phase, "open") == 0 ? duration : 0,
     };
 }
 
@@ -151,6 +154,7 @@ void results_add(struct results *total, const struct results *r)
     histogram_merge(&total->latency, &r->latency);
     histogram_merge(&total->handshake, &r->handshake);
     total->tsc_per_us = r->tsc_per_us;
+    total->traffic.open_seconds += r->traffic.open_seconds;
     if (strcmp(r->phase, "run") != 0)
         return;
     total->sessions = r->sessions;

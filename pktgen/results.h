@@ -73,6 +73,7 @@ enum counter { JETGEN_COUNTERS(JETGEN_COUNTER_INDEX) COUNTERS };
 struct traffic {
     double seconds; /* from the start to the last packet sent or received */
     uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes;
+    double open_seconds; /* the same of open phases */
 };
 
 struct results {

@@ -95,9 +95,10 @@ static void run_workers(struct jetgen *g)
     static struct progress progress; /* large; main lcore only */
 
     for (unsigned i = 0; i < g->options.workers; i++) {
-        g->worker[i]->stop = g->worker[i]->halted = false;
-        rte_eal_remote_launch(worker_run, g->worker[i], g->worker[i]->lcore);
+        g->worker[i]->stop = g->worker[i]->halted = g->worker[i]->over = false;
     }
+    for (unsigned i = 0; i < g->options.workers; i++)
+        rte_eal_remote_launch(worker_run, g->worker[i], g->worker[i]->lcore);
     progress_begin(&progress, g);
     for (unsigned polls = 0; running(g); polls++) {
         rte_delay_us_sleep(POLL_US);

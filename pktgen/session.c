@@ -13,38 +13,42 @@ enum { STREAM_HDR_MAX = 1 + 4 + 8, FEC_HDR_MAX = 2 + 12 };
 enum { SYMBOLS_MAX = 1 << 17, DECODER_BLOCKS = 2 }; /* each worker; each session, mostly */
 enum { PING_US = 250000 };
 
-/* Memory that comes, zeroed, when it is touched. */
-static void *map(size_t size)
+/* Memory of the worker's sessions, n objects; it comes, zeroed, when it is touched. */
+static void *map(struct worker *w, size_t size, size_t n)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
+    struct mapping *m = &w->mapping[w->mappings];
 
-    return p != MAP_FAILED ? p : NULL;
+    m->size = size * n + 1;
+    m->memory = mmap(NULL, m->size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (m->memory == MAP_FAILED)
+        return NULL;
+    w->mappings++;
+    return m->memory;
 }
 
-static bool pool_new(struct pool *pool, size_t size, uint32_t n)
+static bool pool_new(struct worker *w, struct pool *pool, size_t size, uint32_t n)
 {
-    void *mem = map(pool_footprint((uint32_t)size, n));
+    void *mem = map(w, pool_footprint((uint32_t)size, n), 1);
 
     if (mem)
         pool_init(pool, mem, (uint32_t)size, n);
     return mem;
 }
 
-static bool fec_new(struct worker *w, const struct open_params *o)
+static bool fec_new(struct worker *w, const struct open_params *o, uint32_t n)
 {
-    uint32_t blocks = w->n_sessions * DECODER_BLOCKS + FEC_BLOCKS;
-    uint64_t symbols =
-        (uint64_t)w->n_sessions * (o->fec_r + DECODER_BLOCKS * (o->fec_k + o->fec_r));
+    uint32_t blocks = n * DECODER_BLOCKS + FEC_BLOCKS;
+    uint64_t symbols = (uint64_t)n * (o->fec_r + DECODER_BLOCKS * (o->fec_k + o->fec_r));
 
     if (o->fec_k == 0)
         return true;
     w->fec.symbol_max = jetgen_payload_max(&w->g->options);
     symbols = symbols < SYMBOLS_MAX ? symbols : SYMBOLS_MAX;
-    return pool_new(&w->fec.symbols, w->fec.symbol_max, (uint32_t)symbols) &&
-           pool_new(&w->fec.blocks, fec_block_size(), blocks) &&
-           pool_new(&w->encoders, sizeof(struct fec_enc), w->n_sessions) &&
-           pool_new(&w->decoders, sizeof(struct fec_dec), w->n_sessions);
+    return pool_new(w, &w->fec.symbols, w->fec.symbol_max, (uint32_t)symbols) &&
+           pool_new(w, &w->fec.blocks, fec_block_size(), blocks) &&
+           pool_new(w, &w->encoders, sizeof(struct fec_enc), n) &&
+           pool_new(w, &w->decoders, sizeof(struct fec_dec), n);
 }
 
 static void path_of(const struct jetgen *g, uint32_t index, struct jp_path *path)
@@ -69,18 +73,20 @@ static int worker_sessions(struct worker *w)
     uint32_t workers = g->options.workers, streams = g->open.streams + 1;
     uint32_t inflight = (g->open.inflight + workers - 1) / workers;
     struct stream_state *stream;
+    uint32_t n;
 
-    w->n_sessions = (g->sessions + workers - 1 - w->index) / workers;
-    w->sessions = map((size_t)w->n_sessions * sizeof(struct session) + 1);
-    stream = map((size_t)w->n_sessions * streams * sizeof(*stream) + 1);
-    if (!w->sessions || !stream || !fec_new(w, &g->open) ||
-        !pool_new(&w->handshakes, sizeof(struct handshake), inflight))
+    n = (g->sessions + workers - 1 - w->index) / workers;
+    w->sessions = map(w, sizeof(struct session), n);
+    stream = map(w, sizeof(*stream), (size_t)n * streams);
+    if (!w->sessions || !stream || !fec_new(w, &g->open, n) ||
+        !pool_new(w, &w->handshakes, sizeof(struct handshake), inflight))
         return -ENOMEM;
     wheel_init(&w->wheel, jetgen_us(g, rte_rdtsc()) / TIMER_TICK_US);
     w->waiting = (struct session_queue){.end = &w->waiting.head};
     w->up = w->unconfirmed = w->cursor = 0;
     w->max_frames = UINT16_MAX;
-    for (uint32_t i = 0; i < w->n_sessions; i++) {
+    w->n_sessions = n;
+    for (uint32_t i = 0; i < n; i++) {
         struct session *s = &w->sessions[i];
 
         s->index = i * workers + w->index;
@@ -111,6 +117,12 @@ void sessions_free(struct jetgen *g)
 
         for (uint32_t j = 0; j < w->n_sessions; j++)
             session_down(w, &w->sessions[j]);
+        while (w->mappings > 0) {
+            struct mapping *m = &w->mapping[--w->mappings];
+
+            munmap(m->memory, m->size);
+        }
+        w->n_sessions = 0;
     }
     g->sessions = 0;
 }

@@ -42,11 +42,22 @@ struct worker *worker_new(struct jetgen *g, unsigned index)
     }
     if (!w || !w->aead || !w->handed || !w->tx || !w->recall) {
         fprintf(stderr, "jetgen: no memory for worker %u\n", index);
+        if (w)
+            worker_free(w);
         return NULL;
     }
     for (unsigned i = 0; i < w->queues; i++)
         w->tx[i].id = (uint16_t)(i * workers + index);
     return w;
+}
+
+void worker_free(struct worker *w)
+{
+    aead_free(w->aead);
+    rte_ring_free(w->handed);
+    rte_free(w->tx);
+    free(w->recall);
+    rte_free(w);
 }
 
 /* What time it is, and whether the port may be used. */
@@ -102,6 +113,18 @@ static void begin(struct worker *w)
     w->ends_at = w->handshakes_begun = w->allowance_used = 0;
 }
 
+/* A worker that is through goes on receiving, for the others, until they all are. */
+static bool all_over(struct worker *w, const struct kind *kind)
+{
+    const struct jetgen *g = w->g;
+
+    w->over = w->over || w->error[0] != '\0' || kind->over(w);
+    for (unsigned i = 0; w->over && i < g->options.workers; i++)
+        if (!g->worker[i]->over)
+            return false;
+    return w->over;
+}
+
 int worker_run(void *arg)
 {
     struct worker *w = arg;
@@ -113,9 +136,10 @@ int worker_run(void *arg)
     ret = kind->begin(w);
     if (ret != 0) {
         snprintf(w->error, sizeof(w->error), "%s", strerror(-ret));
+        w->over = true;
         return ret;
     }
-    for (; !kind->over(w) && w->error[0] == '\0'; look_up(w)) {
+    for (; !all_over(w, kind); look_up(w)) {
         idle = turn(w, kind) ? 0 : idle + 1;
         if (idle > IDLE_TURNS && w->g->options.idle_sleep_us > 0)
             rte_delay_us_sleep(w->g->options.idle_sleep_us);

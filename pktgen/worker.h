@@ -82,6 +82,7 @@ struct worker {
     /* of the phase */
     volatile bool stop;     /* main lcore's: end it */
     volatile bool halted;   /* the port is left alone, as g->halt says */
+    volatile bool over;     /* this worker's part is done */
     uint64_t tsc, now;      /* of this turn; now in us since the start */
     uint64_t started, last; /* tsc; last: of the last packet sent or received */
     uint64_t ends_at;       /* us: drain until then; 0: still sending */
