@@ -25,6 +25,7 @@ struct jetgen {
     double tsc_per_us;
     uint64_t tsc_start;
     struct rte_mempool *mbufs;
+    uint64_t asked[2], heard[2]; /* packets and bytes on the port before there was a phase */
     struct payload_pattern pattern;
 
     uint32_t sessions;       /* 0: none are open */

@@ -40,6 +40,17 @@ static bool setup(void)
     return port_start(&g) == 0;
 }
 
+/* What finding the target took belongs to the totals too: they agree with the data plane's. */
+static void add_neighbour(void)
+{
+    uint64_t *c = run.report.total.counter;
+
+    c[C_tx_packets] += g.asked[0];
+    c[C_tx_bytes] += g.asked[1];
+    c[C_rx_packets] += g.heard[0];
+    c[C_rx_bytes] += g.heard[1];
+}
+
 /* Take leave of the data plane, whatever became of the script. */
 static void close_sessions(void)
 {
@@ -67,6 +78,7 @@ int main(int argc, char **argv)
     if (setup()) {
         status = script_run(&host, g.options.script, g.options.args, g.options.n_args, message);
         close_sessions();
+        add_neighbour();
         if (g.options.json)
             report_json(&run.report, message, stdout);
         else

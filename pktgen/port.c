@@ -15,7 +15,7 @@
 #include "wire.h"
 #include "worker.h"
 
-enum { DESCRIPTORS = 1024, CACHE = 256, MBUF_FRONT = 256, MBUF_BEHIND = 64 };
+enum { DESCRIPTORS = 1024, CACHE = 256, MBUF_SPARE = 128 };
 enum { ASK_MS = 100, ASK_TIMES = 100, ASKED_BURST = 32 };
 enum { RECONNECT_MS = 100, START_TIMES = 100 };
 
@@ -41,9 +41,10 @@ static uint32_t mbufs_count(const struct options *o)
     return o->queues * 4 * DESCRIPTORS + o->workers * (2 * TX_BACKLOG + 2 * CACHE) + ASKED_BURST;
 }
 
+/* Many ports want their buffers in steps of 1 KiB. */
 static uint16_t mbufs_room(const struct options *o)
 {
-    return (uint16_t)RTE_ALIGN_CEIL(MBUF_FRONT + o->mtu + MBUF_BEHIND, 1024);
+    return (uint16_t)(RTE_PKTMBUF_HEADROOM + RTE_ALIGN_CEIL(o->mtu + MBUF_SPARE, 1024));
 }
 
 size_t port_memory(const struct options *o)
@@ -138,8 +139,14 @@ static void ask(struct jetgen *g)
         return;
     m->data_len = neighbour_ask(g, rte_pktmbuf_mtod(m, uint8_t *));
     m->pkt_len = m->data_len;
-    if (rte_eth_tx_burst(g->port, 0, &m, 1) == 0)
+    uint16_t len = m->data_len;
+
+    if (rte_eth_tx_burst(g->port, 0, &m, 1) == 0) {
         rte_pktmbuf_free(m);
+        return;
+    }
+    g->asked[0]++;
+    g->asked[1] += len;
 }
 
 static bool hear(struct jetgen *g)
@@ -150,8 +157,11 @@ static bool hear(struct jetgen *g)
     for (uint16_t q = 0; q < g->options.queues; q++) {
         uint16_t n = rte_eth_rx_burst(g->port, q, m, ASKED_BURST);
 
-        for (uint16_t i = 0; i < n; i++)
+        for (uint16_t i = 0; i < n; i++) {
+            g->heard[0]++;
+            g->heard[1] += m[i]->pkt_len;
             learned |= neighbour_learn(g, m[i]);
+        }
         rte_pktmbuf_free_bulk(m, n);
     }
     return learned;
