@@ -228,7 +228,7 @@ static void measure_rtt(struct congestion *c, const struct congestion_sample *s)
     struct cc_bbr *b = &c->bbr;
 
     if (b->min_rtt == 0 || s->rtt <= b->min_rtt ||
-        (s->now - b->min_rtt_at > MIN_RTT_US && s->was_in_flight <= bdp(c, UNIT / 2))) {
+        (s->now - b->min_rtt_at > MIN_RTT_US && s->sent_in_flight <= bdp(c, UNIT / 2))) {
         b->min_rtt = s->rtt;
         b->min_rtt_at = s->now;
     }
@@ -318,7 +318,6 @@ static void leave_probe_rtt(struct congestion *c, uint64_t now)
 {
     struct cc_bbr *b = &c->bbr;
 
-    b->min_rtt = b->probed_rtt;
     b->min_rtt_at = now;
     c->cwnd = (uint32_t)larger(c->cwnd, b->was_cwnd);
     forget_lower_bounds(b);
@@ -336,12 +335,10 @@ static void probe_rtt(struct congestion *c, const struct congestion_sample *s)
         if (s->now - b->min_rtt_at <= MIN_RTT_US)
             return;
         b->was_cwnd = c->cwnd;
-        b->probed_rtt = UINT32_MAX;
         b->probe_rtt_until = 0;
         b->probing = false;
         enter(c, BBR_PROBE_RTT, s->now);
     }
-    b->probed_rtt = (uint32_t)smaller(b->probed_rtt, s->rtt);
     if (b->probe_rtt_until == 0 && c->in_flight <= bdp(c, gains[BBR_PROBE_RTT].window)) {
         b->probe_rtt_until = s->now + PROBE_RTT_US;
         b->rounds = 0;

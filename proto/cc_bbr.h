@@ -5,8 +5,8 @@
  * Where it differs from the draft:
  *  - Too much loss is 5 % and two packets (BBR_LOSS_*) instead of 2 %, and less than that changes
  *    nothing: random loss as on a radio link, which FEC repairs, does not cost rate.
- *  - The minimum RTT has one filter of 10 s; while it is renewed, or when little is in flight
- *    anyway, the new one replaces it.
+ *  - The minimum RTT has one filter of 10 s; then it is replaced by what little in flight shows,
+ *    be it because of PROBE_RTT or of the application.
  *  - The rounds in which loss is counted are those of the model. */
 #ifndef PROTO_CC_BBR_H
 #define PROTO_CC_BBR_H
@@ -36,7 +36,6 @@ struct cc_bbr {
     uint64_t probe_rtt_until; /* 0: not yet so little in flight that the probe counts */
     uint64_t extra_since;     /* when counting extra_bytes began */
     uint32_t min_rtt;         /* 0: none yet */
-    uint32_t probed_rtt;      /* least of the samples since PROBE_RTT began */
     uint32_t inflight_hi;     /* more than this lost too much; UINT32_MAX: none */
     uint32_t inflight_lo;     /* as bw_lo */
     uint32_t inflight_latest; /* most that a rate sample of this round delivered */

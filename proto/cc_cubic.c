@@ -66,18 +66,7 @@ static void begin(struct congestion *c, struct cc_cubic *q, uint64_t now)
     below = (q->w_max - c->cwnd) / c->packet;
     q->k_ms = cc_cubic_root(below * 5 / 2 * 1000000000);
     q->epoch = now;
-    q->credit = 0;
     q->reno = (uint64_t)c->cwnd * 256;
-}
-
-/* Add the fraction numerator / cwnd of bytes; what is left is kept for the next time. */
-static void add(struct congestion *c, struct cc_cubic *q, uint64_t numerator)
-{
-    uint64_t cwnd = c->cwnd;
-
-    q->credit += numerator;
-    c->cwnd += (uint32_t)(q->credit / cwnd);
-    q->credit %= cwnd;
 }
 
 /* RFC 9438 sections 4.2 to 4.5 */
@@ -100,7 +89,7 @@ static void avoid(struct congestion *c, struct cc_cubic *q, uint32_t acked, uint
     if (target > c->cwnd + c->cwnd / 2)
         target = c->cwnd + c->cwnd / 2;
     if (target > c->cwnd)
-        add(c, q, (uint64_t)(target - c->cwnd) * acked);
+        c->cwnd += (uint32_t)((uint64_t)(target - c->cwnd) * acked / c->cwnd);
 }
 
 static void grow(struct congestion *c, struct cc_cubic *q, uint32_t acked, uint64_t now,

@@ -10,7 +10,6 @@
 struct cc_cubic {
     uint64_t epoch;   /* us: when this congestion avoidance began; 0: it has not */
     uint64_t last_at; /* us: of the last ACK */
-    uint64_t credit;  /* window growth owed, times the window */
     uint64_t reno;    /* what NewReno's window would be, in 1/256 bytes */
     uint32_t ssthresh;
     uint32_t w_max;   /* the window that the curve is flat at */

@@ -10,7 +10,6 @@ static void reduce(struct congestion *c, struct cc_newreno *n)
 {
     n->was_cwnd = c->cwnd;
     n->was_ssthresh = n->ssthresh;
-    n->credit = 0;
     c->cwnd /= 2;
     if (c->cwnd < congestion_min_window(c))
         c->cwnd = congestion_min_window(c);

@@ -85,6 +85,15 @@ static void bbr_stands_loss(void **state)
     assert_true(worst_share("bbr", 20000) > 0.85);
 }
 
+/* Where ACKs are delayed for longer than the path takes, the window must cover the delay. */
+static void bbr_covers_delayed_acks(void **state)
+{
+    struct link_config c = path(10 * MBIT, 4 * MS);
+
+    (void)state;
+    assert_true(steady_share("bbr", &c, 5) > 0.9);
+}
+
 static void bbr_leaves_the_queue_empty(void **state)
 {
     struct link_config c = path(100 * MBIT, 50 * MS);
@@ -269,17 +278,12 @@ static void finite_transfers_arrive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(newreno_fills_the_link),
-        cmocka_unit_test(cubic_fills_the_link),
-        cmocka_unit_test(bbr_fills_the_link),
-        cmocka_unit_test(bbr_stands_loss),
-        cmocka_unit_test(bbr_leaves_the_queue_empty),
-        cmocka_unit_test(cubic_shares_with_cubic),
-        cmocka_unit_test(bbr_shares_with_bbr),
-        cmocka_unit_test(bbr_and_cubic_live_together),
-        cmocka_unit_test(blackhole_then_recovery),
-        cmocka_unit_test(reordering_is_no_loss),
-        cmocka_unit_test(ecn_avoids_loss),
+        cmocka_unit_test(newreno_fills_the_link),      cmocka_unit_test(cubic_fills_the_link),
+        cmocka_unit_test(bbr_fills_the_link),          cmocka_unit_test(bbr_stands_loss),
+        cmocka_unit_test(bbr_covers_delayed_acks),     cmocka_unit_test(bbr_leaves_the_queue_empty),
+        cmocka_unit_test(cubic_shares_with_cubic),     cmocka_unit_test(bbr_shares_with_bbr),
+        cmocka_unit_test(bbr_and_cubic_live_together), cmocka_unit_test(blackhole_then_recovery),
+        cmocka_unit_test(reordering_is_no_loss),       cmocka_unit_test(ecn_avoids_loss),
         cmocka_unit_test(finite_transfers_arrive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
