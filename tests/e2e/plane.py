@@ -76,7 +76,7 @@ class Plane:
             "data_plane_socket": str(self.socket), "control_socket": str(self.ctl_socket),
             "identity_file": str(self.folder / "identity.key"), "log_level": "debug", **dict(control),
         }
-        self.dp = self.daemon = None
+        self.dp = self.daemon = self.generator = None
         self.kem = w.MlKem(str(BUILD / "tests/tools/mlkem-helper"))
 
     @staticmethod
@@ -147,7 +147,7 @@ class Plane:
             self.clean()
 
     def clean(self):
-        for program in self.daemon, self.dp:
+        for program in self.generator, self.daemon, self.dp:
             if program and program.alive():
                 program.kill()
         if self.tagger:
@@ -215,7 +215,8 @@ class Plane:
             "--name", self.folder.name + "-gen", "--device", self._memif("client"), "--target", MEMIF_SERVER,
             "--identity", self.identity().hex(), *options, ROOT / "pktgen/scripts" / script, *arguments,
         ]
-        return self.client_host.start(script, *command, log=self._log("jetgen"))
+        self.generator = self.client_host.start(script, *command, log=self._log("jetgen"))
+        return self.generator
 
     def jetgen(self, script, *arguments, options=(), seconds=300):
         """Run a script to its end; what it found."""
@@ -223,6 +224,12 @@ class Plane:
 
     @staticmethod
     def wait_jetgen(program, seconds=300):
-        program.process.wait(seconds)
+        wait_for(lambda: not program.alive(), seconds, f"jetgen, which said:\n{program.text()[-2000:]}")
         assert program.process.returncode == 0, program.text()
         return json.loads(program.text().splitlines()[-1])
+
+    def all_received(self, found):
+        """Every packet that jetgen sent came in, and has its named end; returns the totals."""
+        total = self.settle()
+        assert total["rx_packets"] == found["tx_packets"]
+        return total

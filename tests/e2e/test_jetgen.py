@@ -8,13 +8,6 @@ from stats import Stats
 PATIENT = {"reorder_timeout_us": 1000000, "fec_expire_us": 2000000}  # a slow machine changes nothing
 
 
-def all_received(plane, found):
-    """Every packet that jetgen sent came in, and has its named end; returns the totals."""
-    total = plane.settle()
-    assert total["rx_packets"] - total["arp"] == found["tx_packets"]  # which leaves out who it asked for our MAC
-    return total
-
-
 def test_sessions_are_spread_evenly(make_plane):
     """Ten thousand real handshakes: the control plane gives each worker its share, and so of the packets."""
     plane = make_plane(queues=4, memif=True, max_sessions=16384)
@@ -34,20 +27,20 @@ def test_sessions_are_spread_evenly(make_plane):
     delivered = [stats.counters(lcore)["delivered"] for lcore in range(4)]
     assert sum(most) == 10000 and max(most) <= 1.25 * min(most), most
     assert sum(delivered) == 40000 and max(delivered) <= 1.25 * min(delivered), delivered
-    assert all_received(plane, found)["steer_full"] == 0
+    assert plane.all_received(found)["steer_full"] == 0
 
 
 def test_lossy_fec(make_plane):
     plane = make_plane(memif=True, **PATIENT)
     found = plane.jetgen("lossy-fec.lua", "blocks=100", "rate=20000")
     assert found["corrupt_delivered"] == found["duplicate_delivered"] == 0
-    assert all_received(plane, found)["fec_recovered"] == found["fec_recovered"] > 0
+    assert plane.all_received(found)["fec_recovered"] == found["fec_recovered"] > 0
 
 
 def test_replays_and_forgeries(make_plane):
     plane = make_plane(queues=2, memif=True)
     found = plane.jetgen("replay-and-forgery.lua", "seconds=3", "rate=10000")
-    total = all_received(plane, found)
+    total = plane.all_received(found)
     assert total["replay_seen"] + total["replay_old"] == found["replays_injected"] + found["duplicated"]
     assert total["delivered"] == found["delivered"]
 
@@ -55,7 +48,7 @@ def test_replays_and_forgeries(make_plane):
 def test_mixed_garbage(make_plane):
     plane = make_plane(queues=2, memif=True, **PATIENT)
     found = plane.jetgen("mixed-garbage.lua", "seconds=5", "rate=10000", "sessions=100")
-    all_received(plane, found)
+    plane.all_received(found)
     assert found["corrupt_delivered"] == 0
 
 

@@ -6,7 +6,7 @@ import subprocess
 
 import jetwire as w
 import pytest
-from host import Host
+from host import Host, wait_for
 from plane import CLIENT, SERVER, unaccounted
 
 SUITES = {"aes-256-gcm": w.AES256_GCM, "chacha20-poly1305": w.CHACHA20_POLY1305}
@@ -170,3 +170,14 @@ def test_client_moves(make_plane):
     assert plane.total()["paths_changed"] == 1
     before.close()
     session.close()
+
+
+def test_fragments_are_dropped(make_plane):
+    """Over af_xdp: behind af_packet the kernel may have put them together."""
+    if not xdp_works():
+        pytest.skip("this kernel has no AF_XDP or no bpffs")
+    plane = make_plane(device="af_xdp")
+    with plane.client_host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER: never
+        sender.sendto(bytes(4000), (SERVER[4], 4500))
+    wait_for(lambda: plane.total()["ip_fragment"] == 3, 5, "three fragments")
