@@ -46,6 +46,8 @@ static void take(struct worker *w, struct session *s, const struct aead_op *op)
 
 static void open_gathered(struct worker *w, struct opening *o)
 {
+    if (o->n == 0)
+        return;
     aead_open(w->aead, o->op, o->n);
     w->tsc = rte_rdtsc(); /* when the messages in them came back */
     for (unsigned i = 0; i < o->n; i++) {
@@ -218,6 +220,7 @@ unsigned receive(struct worker *w)
                 break;
         }
     n = rte_ring_dequeue_burst(w->handed, (void **)m, BURST, NULL);
-    process(w, m, n);
+    if (n > 0)
+        process(w, m, n);
     return total + n;
 }

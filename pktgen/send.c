@@ -174,6 +174,8 @@ void send_seal(struct worker *w)
     struct batch *b = &w->batch;
     unsigned n = b->n;
 
+    if (n == 0)
+        return;
     aead_seal(w->aead, b->op, n);
     b->n = 0;
     for (unsigned i = 0; i < n; i++) {

@@ -31,10 +31,10 @@ static inline void window_returned(struct window *w, uint64_t tick)
 {
     uint32_t *bucket = &w->bucket[tick % WINDOW_BUCKETS];
 
-    if (w->tick - tick<WINDOW_BUCKETS && * bucket> 0) {
-        (*bucket)--;
-        w->under_way--;
-    }
+    if (w->tick - tick >= WINDOW_BUCKETS || *bucket == 0)
+        return;
+    (*bucket)--;
+    w->under_way--;
 }
 
 #endif

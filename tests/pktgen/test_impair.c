@@ -173,6 +173,22 @@ static void extras_come_as_often_as_asked(void **state)
         happened(extras[e], p[e]);
 }
 
+static void what_needs_packets_sent_before_is_known(void **state)
+{
+    const struct impair_config recall[] = {
+        {.replay = 0.1}, {.garbage = {.truncated = 0.1}}, {.garbage = {.headers = 0.1}}};
+    const struct impair_config no_recall[] = {{.forge = 0.1},
+                                              {.garbage = {.random = 0.1}},
+                                              {.garbage = {.wrong_spi = 0.1}},
+                                              {.garbage = {.hello = 0.1}}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(recall) / sizeof(recall[0]); i++)
+        assert_true(impair_new(&recall[i]).recalls && impair_new(&recall[i]).extras);
+    for (unsigned i = 0; i < sizeof(no_recall) / sizeof(no_recall[0]); i++)
+        assert_true(!impair_new(&no_recall[i]).recalls && impair_new(&no_recall[i]).extras);
+}
+
 static void a_seed_decides_everything(void **state)
 {
     struct impair im =
@@ -204,6 +220,7 @@ int main(void)
         cmocka_unit_test(gilbert_elliott_loses_in_bursts),
         cmocka_unit_test(bursts_come_like_clockwork),
         cmocka_unit_test(extras_come_as_often_as_asked),
+        cmocka_unit_test(what_needs_packets_sent_before_is_known),
         cmocka_unit_test(a_seed_decides_everything),
     };
 

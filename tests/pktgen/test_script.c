@@ -297,6 +297,28 @@ static void a_missing_script_is_named(void **state)
     assert_non_null(strstr(message, "/nonexistent.lua"));
 }
 
+static void everything_is_documented(void **state)
+{
+    static char text[1 << 16];
+    FILE *f = fopen(JP_SOURCE_ROOT "/docs/jetgen-scripts.md", "r");
+    char row[256];
+
+    (void)state;
+    assert_non_null(f);
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    for (unsigned i = 0; i < COUNTERS; i++) {
+        snprintf(row, sizeof(row), "\n| `%s` | %s |\n", counter_name[i], counter_text[i]);
+        if (!strstr(text, row))
+            fail_msg("not documented:%s", row);
+    }
+    for (unsigned i = 0; i < derived_count; i++) {
+        snprintf(row, sizeof(row), "\n| `%s` | %s |\n", derived[i].name, derived[i].text);
+        if (!strstr(text, row))
+            fail_msg("not documented:%s", row);
+    }
+}
+
 static int make_path(void **state)
 {
     (void)state;
@@ -324,6 +346,7 @@ int main(void)
         cmocka_unit_test_setup(nothing_reaches_beyond_the_script, reset),
         cmocka_unit_test_setup(an_interrupt_ends_it, reset),
         cmocka_unit_test_setup(a_missing_script_is_named, reset),
+        cmocka_unit_test(everything_is_documented),
     };
 
     return cmocka_run_group_tests(tests, make_path, remove_path);
