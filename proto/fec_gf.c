@@ -13,6 +13,7 @@ static_assert(sizeof(struct fec_gf_table) == 32, "ISA-L takes 32 bytes a coeffic
 static_assert(CHUNK % VECTOR_MIN == 0, "chunks end where symbol buffers may");
 
 struct fec_gf_table fec_gf_tables[FEC_K_MAX][FEC_R_MAX];
+static struct fec_gf_table table_of[256]; /* every coefficient */
 
 /* The points of the Cauchy matrix, all distinct: source j is j itself, repair i is this. Their sum
  * is xor. */
@@ -26,6 +27,8 @@ void fec_init(void)
     for (unsigned j = 0; j < FEC_K_MAX; j++)
         for (unsigned i = 0; i < FEC_R_MAX; i++)
             gf_vect_mul_init(gf_inv((uint8_t)(repair_point(i) ^ j)), fec_gf_tables[j][i].bytes);
+    for (unsigned c = 0; c < 256; c++)
+        gf_vect_mul_init((uint8_t)c, table_of[c].bytes);
 }
 
 void fec_gf_mad(const struct fec_gf_table *tables, unsigned n, const uint8_t *symbol, uint32_t len,
@@ -98,5 +101,25 @@ void fec_gf_solve(const uint8_t *rows, const uint8_t *columns, unsigned n, uint8
         ec_encode_data((int)take, (int)n, (int)n, tables[0].bytes, in, out);
         for (unsigned a = 0; a < n; a++)
             memcpy(in[a], solved[a], take);
+    }
+}
+
+void fec_gf_add(uint8_t c, const uint8_t *symbol, uint32_t len, uint8_t *vector)
+{
+    fec_gf_mad(&table_of[c], 1, symbol, len, &vector);
+}
+
+void fec_gf_scale(uint8_t c, uint8_t *vector, uint32_t len)
+{
+    _Alignas(64) uint8_t scaled[CHUNK];
+    uint8_t *in, *out = scaled;
+
+    len = (len + VECTOR_MIN - 1) / VECTOR_MIN * VECTOR_MIN; /* the buffer reaches that far */
+    for (uint32_t at = 0; at < len; at += CHUNK) {
+        uint32_t take = len - at < CHUNK ? len - at : CHUNK;
+
+        in = vector + at;
+        ec_encode_data((int)take, 1, 1, table_of[c].bytes, &in, &out);
+        memcpy(in, scaled, take);
     }
 }

@@ -1,5 +1,5 @@
-/* Vectors over GF(2^8), polynomial 0x11d, multiplied by ISA-L. Private to fec_encode.c and fec_decode.c; fec.h
- * has the code and its coefficients c(i,j).
+/* Vectors over GF(2^8), polynomial 0x11d, multiplied by ISA-L. Private to the codes: Reed-Solomon blocks (fec.h,
+ * which has the coefficients c(i,j)) and the sliding window (rlc.h).
  *
  * Symbols have any length and alignment. Vectors that are written live in symbol buffers of the pool, which
  * reach to a multiple of 64 bytes; what is there behind the length is undefined. */
@@ -25,5 +25,9 @@ void fec_gf_mad(const struct fec_gf_table *tables, unsigned n, const uint8_t *sy
  * distinct, columns distinct. */
 void fec_gf_solve(const uint8_t *rows, const uint8_t *columns, unsigned n, uint8_t *const *vectors,
     uint32_t len);
+/* vector += c * symbol, for any c. */
+void fec_gf_add(uint8_t c, const uint8_t *symbol, uint32_t len, uint8_t *vector);
+/* vector *= c */
+void fec_gf_scale(uint8_t c, uint8_t *vector, uint32_t len);
 
 #endif

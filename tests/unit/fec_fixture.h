@@ -47,7 +47,7 @@ struct block {
 
 static struct fec_pools pools;
 static void *pool_memory[2];
-static struct block blk;
+static struct block blk __attribute__((unused));
 
 static inline void pools_make(unsigned symbols, unsigned blocks)
 {
