@@ -1,8 +1,9 @@
-/* AEAD in bulk: AES-256-GCM (RFC 4106) and ChaCha20-Poly1305 (RFC 7634) over bursts of data packets.
- * nonce = salt (4) || packet number (8); AAD = SPI (4) || packet number (8). Text is processed in place.
+/* AEAD in bulk: AES-256-GCM (RFC 4106) and ChaCha20-Poly1305 (RFC 7634) over bursts of data
+ * packets. nonce = salt (4) || packet number (8); AAD = SPI (4) || packet number (8). Text is
+ * processed in place.
  *
- * Two backends give byte-identical results: intel-ipsec-mb, and libsodium (portable; its AES-256-GCM needs
- * AES-NI, and where it has none libcrypto's is used). */
+ * Two backends give byte-identical results: intel-ipsec-mb, and libsodium (portable; its
+ * AES-256-GCM needs AES-NI, and where it has none libcrypto's is used). */
 #ifndef PROTO_AEAD_H
 #define PROTO_AEAD_H
 
@@ -46,13 +47,15 @@ struct aead_op {
     uint64_t pn;
     uint32_t spi;
     uint32_t len;
-    bool ok; /* out, aead_open only: the tag was right; if not, text is undefined and must be dropped */
+    bool ok; /* out, aead_open only: the tag was right; if not, text is undefined and must be
+                dropped */
 };
 
 /* Per-thread state of a backend (ipsec-mb keeps its job manager here). */
 struct aead;
 
-/* Open a backend for the calling thread; NULL with errno ENOTSUP when the machine lacks it, ENOMEM. */
+/* Open a backend for the calling thread; NULL with errno ENOTSUP when the machine lacks it, ENOMEM.
+ */
 struct aead *aead_new(enum aead_backend backend);
 void aead_free(struct aead *aead);
 /* The fastest backend this machine has. */
@@ -62,11 +65,11 @@ const char *aead_alg_name(enum aead_alg alg);
 
 /* Expand material = key (32) || salt (4). Cold path; 0 or -EINVAL for an unknown algorithm. */
 int aead_key_init(struct aead *aead, struct aead_key *key, enum aead_alg alg,
-    const uint8_t material[AEAD_MATERIAL_LEN]);
+                  const uint8_t material[AEAD_MATERIAL_LEN]);
 void aead_key_wipe(struct aead_key *key);
 
-/* Seal or open n <= AEAD_BURST_MAX packets, of any mix of keys and algorithms. Open compares tags in
- * constant time and sets ok. Neither allocates nor fails. */
+/* Seal or open n <= AEAD_BURST_MAX packets, of any mix of keys and algorithms. Open compares tags
+ * in constant time and sets ok. Neither allocates nor fails. */
 void aead_seal(struct aead *aead, struct aead_op *ops, unsigned n);
 void aead_open(struct aead *aead, struct aead_op *ops, unsigned n);
 

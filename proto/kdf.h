@@ -8,15 +8,16 @@
 enum { KDF_HASH_LEN = 32 };
 
 void hkdf_extract(uint8_t prk[KDF_HASH_LEN], const void *salt, size_t salt_len, const void *ikm,
-    size_t ikm_len);
+                  size_t ikm_len);
 
 /* 0, or -EINVAL when len > 255 * 32. */
 int hkdf_expand(uint8_t *okm, size_t len, const uint8_t prk[KDF_HASH_LEN], const void *info,
-    size_t info_len);
+                size_t info_len);
 
-/* HKDF-Expand(secret, "jetplane1 " || label || 0x00 || context, len); label is a C string of at most 32
- * characters, context at most 64 bytes, len at most 255 * 32: all constants of the caller. */
+/* HKDF-Expand(secret, "jetplane1 " || label || 0x00 || context, len); label is a C string of at
+ * most 32 characters, context at most 64 bytes, len at most 255 * 32: all constants of the caller.
+ */
 void kdf_derive(uint8_t *out, size_t len, const uint8_t secret[KDF_HASH_LEN], const char *label,
-    const void *context, size_t context_len);
+                const void *context, size_t context_len);
 
 #endif
