@@ -22,7 +22,7 @@
 
 enum {
     FLOW_MESSAGE_COST = 1024,
-    FLOW_MESSAGES_AHEAD = 4096, /* of one stream, counted from the lowest unfinished one */
+    FLOW_MESSAGES_AHEAD = 4032, /* of one stream, counted from the lowest unfinished one */
     FLOW_LONG = 65536,          /* bytes: a message of more is long */
     FLOW_RESERVE = 262144       /* bytes of session credit kept from long messages */
 };
