@@ -51,6 +51,8 @@ void port_stop(struct jetgen *g);
 /* Start the port anew after it lost its peer, while no worker touches it. False when there is no
  * peer yet. */
 bool port_reconnect(struct jetgen *g);
+/* See that nothing is unmapped under the workers' hands (unmap.c); NULL: no more. */
+void unmap_guard(const struct jetgen *g);
 /* Bytes of huge pages that packet buffers need. */
 size_t port_memory(const struct options *o);
 /* UDP payload bytes a packet takes. */

@@ -37,6 +37,7 @@ static bool setup(void)
     for (unsigned i = 0; i < g.options.workers; i++)
         if (!(g.worker[i] = worker_new(&g, i)))
             return false;
+    unmap_guard(&g);
     return port_start(&g) == 0;
 }
 
@@ -85,6 +86,7 @@ int main(int argc, char **argv)
             report_table(&run.report, stdout);
         port_stop(&g);
     }
+    unmap_guard(NULL);
     for (unsigned i = 0; i < g.options.workers && g.worker[i]; i++)
         worker_free(g.worker[i]);
     report_free(&run.report);

@@ -43,6 +43,7 @@ const struct kind kind_open = {nothing_begins, nothing_made, open_over, nothing_
 static int close_begin(struct worker *w)
 {
     w->cursor = 0;
+    session_queue_init(&w->waiting);
     return 0;
 }
 

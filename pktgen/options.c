@@ -19,7 +19,7 @@ static const char usage[] =
     "\n"
     "  -d, --device DEVICE   PCI address or DPDK virtual device\n"
     "                        (default net_memif0,role=client,id=0,\n"
-    "                        socket=/run/jetplane/memif.sock,socket-abstract=no)\n"
+    "                        socket=/run/jetplane/memif.sock,socket-abstract=no,rsize=12)\n"
     "  -t, --target IP       the data plane's address (default 198.18.0.1)\n"
     "  -s, --source IP       ours (default: the one after the target's)\n"
     "      --sources K       addresses to spread sessions over, each in a /24 or /56 of its own\n"
@@ -251,7 +251,8 @@ void options_parse(struct options *o, int argc, char **argv)
     int opt;
 
     *o = (struct options){
-        .device = "net_memif0,role=client,id=0,socket=/run/jetplane/memif.sock,socket-abstract=no",
+        .device = "net_memif0,role=client,id=0,socket=/run/jetplane/"
+                  "memif.sock,socket-abstract=no,rsize=12",
         .name = "jetgen",
         .workers = 1,
         .sources = 1,

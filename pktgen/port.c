@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_bus_pci.h>
@@ -15,7 +16,7 @@
 #include "wire.h"
 #include "worker.h"
 
-enum { DESCRIPTORS = 1024, CACHE = 256, MBUF_SPARE = 128 };
+enum { DESCRIPTORS = 1024, CACHE = 256, MBUF_SPARE = 128, RSIZE_MAX = 14 };
 enum { ASK_MS = 100, ASK_TIMES = 100, ASKED_BURST = 32 };
 enum { RECONNECT_MS = 100, START_TIMES = 100 };
 
@@ -34,11 +35,22 @@ __attribute__((format(printf, 3, 4))) static int port_error(const struct jetgen 
     return ret;
 }
 
+/* A memif client that does not copy fills its rings, of 2^rsize slots, with packet buffers. */
+static uint32_t ring_size(const char *device)
+{
+    const char *rsize = strstr(device, ",rsize=");
+
+    if (!strstr(device, ",zero-copy=yes") || !rsize)
+        return DESCRIPTORS;
+    return 1u << RTE_MIN((unsigned)atoi(rsize + strlen(",rsize=")), RSIZE_MAX + 0u);
+}
+
 /* Queues full of packets both ways, as many again on their way through drivers, and every worker's
  * own. */
 static uint32_t mbufs_count(const struct options *o)
 {
-    return o->queues * 4 * DESCRIPTORS + o->workers * (2 * TX_BACKLOG + 2 * CACHE) + ASKED_BURST;
+    return o->queues * 4 * ring_size(o->device) + o->workers * (2 * TX_BACKLOG + 2 * CACHE) +
+           ASKED_BURST;
 }
 
 /* Many ports want their buffers in steps of 1 KiB. */

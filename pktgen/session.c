@@ -82,7 +82,6 @@ static int worker_sessions(struct worker *w)
         !pool_new(w, &w->handshakes, sizeof(struct handshake), inflight))
         return -ENOMEM;
     wheel_init(&w->wheel, jetgen_us(g, rte_rdtsc()) / TIMER_TICK_US);
-    w->waiting = (struct session_queue){.end = &w->waiting.head};
     w->up = w->unconfirmed = w->cursor = 0;
     w->max_frames = UINT16_MAX;
     w->n_sessions = n;
@@ -123,6 +122,7 @@ void sessions_free(struct jetgen *g)
             munmap(m->memory, m->size);
         }
         w->n_sessions = 0;
+        session_queue_init(&w->waiting);
     }
     g->sessions = 0;
 }

@@ -132,6 +132,12 @@ void session_wake(struct worker *w, struct session *s, uint64_t at);
 /* Run what is due on this worker's sessions. */
 void timers_run(struct worker *w);
 
+static inline void session_queue_init(struct session_queue *q)
+{
+    q->head = NULL;
+    q->end = &q->head;
+}
+
 static inline void session_queue_push(struct session_queue *q, struct session *s)
 {
     s->next = NULL;

@@ -38,6 +38,8 @@ struct worker *worker_new(struct jetgen *g, unsigned index)
         w->handed = rte_ring_create(name, HANDED_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
         w->tx = rte_zmalloc("tx", w->queues * sizeof(*w->tx), RTE_CACHE_LINE_SIZE);
         w->recall = calloc(1, sizeof(*w->recall));
+        wheel_init(&w->wheel, 0);
+        session_queue_init(&w->waiting);
         w->prng.state = prng_mix(g->options.seed ^ prng_mix(index + 1));
     }
     if (!w || !w->aead || !w->handed || !w->tx || !w->recall) {
@@ -139,7 +141,7 @@ int worker_run(void *arg)
         w->over = true;
         return ret;
     }
-    for (; !all_over(w, kind); look_up(w)) {
+    for (; !all_over(w, kind); look_up(w), w->turns++) {
         idle = turn(w, kind) ? 0 : idle + 1;
         if (idle > IDLE_TURNS && w->g->options.idle_sleep_us > 0)
             rte_delay_us_sleep(w->g->options.idle_sleep_us);

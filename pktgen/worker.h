@@ -80,7 +80,9 @@ struct worker {
     struct pool encoders, decoders;
 
     /* of the phase */
-    volatile bool stop;     /* main lcore's: end it */
+    volatile bool stop; /* main lcore's: end it */
+    volatile uint64_t
+        turns; /* it has begun; what it read of the port in the one before is forgotten */
     volatile bool halted;   /* the port is left alone, as g->halt says */
     volatile bool over;     /* this worker's part is done */
     uint64_t tsc, now;      /* of this turn; now in us since the start */
