@@ -89,7 +89,7 @@ static void parameters_arrive(void **state)
     (void)state;
     passes("jetgen.open{sessions=1000, suite='chacha20-poly1305', fec={20, 4}, streams=9,\n"
            "  inflight=7, rate=2.5, idle_timeout=60, fec_flush_us=9000, loss=0.25}\n"
-           "jetgen.run{seconds=1.5, messages=1e6, rate=0, window=100, datagrams=0.5,\n"
+           "jetgen.run{seconds=1.5, messages=1e6, rate=0, window=100, train=20, datagrams=0.5,\n"
            "  rekey_every=500, drain=2, loss=0.1, loss_rx=0.2, duplicate=0.3, corrupt=0.4,\n"
            "  replay=0.5, forge=0.6, gilbert={enter=0.01, exit=0.2, loss=0.9},\n"
            "  burst={every=50, length=4}, reorder={p=0.1, distance=5, timeout_ms=9},\n"
@@ -110,6 +110,7 @@ static void parameters_arrive(void **state)
     assert_true(p[1].run.seconds == 1.5 && p[1].run.rate == 0 && p[1].run.datagrams == 0.5);
     assert_int_equal(p[1].run.messages, 1000000);
     assert_int_equal(p[1].run.window, 100);
+    assert_int_equal(p[1].run.train, 20);
     assert_int_equal(p[1].run.rekey_every, 500);
     assert_true(p[1].run.drain == 2);
     assert_true(p[1].impair.loss == 0.1 && p[1].impair.loss_rx == 0.2);
