@@ -1,0 +1,28 @@
+/* How the library fails: a code, and a detail for jp_error_detail(). */
+#ifndef CLIENT_ERRORS_H
+#define CLIENT_ERRORS_H
+
+#include <jetplane/error.h>
+
+/* Operations by the hundreds of their codes. */
+enum operation {
+    OP_GENERAL = 0,
+    OP_ADDRESS = 1,
+    OP_CONNECT = 2,
+    OP_BIND = 3,
+    OP_LISTEN = 4,
+    OP_ACCEPT = 5,
+    OP_SEND = 6,
+    OP_RECEIVE = 7,
+};
+
+/* Keep the detail "what: text" for this thread, and return code. */
+int fail(int code, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The code for errno value e in this operation. */
+int error_of_errno(enum operation operation, int e);
+
+/* fail() with that code and the system's text. */
+int fail_errno(enum operation operation, int e, const char *what);
+
+#endif
