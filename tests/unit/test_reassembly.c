@@ -266,13 +266,14 @@ static void reset_drops(void **state)
     push(&f, 1, 0, 10, true); /* whole, not taken */
     expect(&f, 0, 10);
     push(&f, 2, 0, 10, false);
-    assert_int_equal(reassembly_reset(&f.r, 3 * COST + 29), -EPROTO);
+    push(&f, 3, 0, 10, true); /* whole, behind one that is not */
+    assert_int_equal(reassembly_reset(&f.r, 4 * COST + 39), -EPROTO);
     assert_int_equal(reassembly_reset(&f.r, WINDOW + 1), -EDQUOT);
-    assert_int_equal(reassembly_reset(&f.r, 3 * COST + 100), 0);
-    assert_int_equal(f.session.consumed, 3 * COST + 100);
+    assert_int_equal(reassembly_reset(&f.r, 4 * COST + 100), 0);
+    assert_int_equal(f.session.consumed, 4 * COST + 100);
     assert_true(reassembly_fixture_idle(&f));
     assert_true(reassembly_done(&f.r));
-    assert_int_equal(push(&f, 3, 0, 10, true), 0); /* late */
+    assert_int_equal(push(&f, 9, 0, 10, true), 0); /* late */
     assert_true(reassembly_fixture_idle(&f));
     reassembly_fixture_fini(&f);
 }
@@ -319,6 +320,39 @@ static void the_longest_message(void **state)
     assert_true(reassembly_fixture_memory(&f) < FRAME_MESSAGE_MAX / 100 * 116);
     expect(&f, 0, FRAME_MESSAGE_MAX);
     assert_true(reassembly_fixture_idle(&f));
+    reassembly_fixture_fini(&f);
+}
+
+/* A message that grows from its start: its tree does, level by level. */
+static void messages_grow(void **state)
+{
+    struct reassembly_fixture f;
+    enum { LEN = 3000000, STEP = 1000 };
+
+    (void)state;
+    reassembly_fixture_init(&f, false, COST + LEN, 2, 8000);
+    for (uint32_t at = 0; at < LEN; at += STEP)
+        assert_int_equal(push(&f, 0, at, STEP, at + STEP == LEN), 0);
+    expect(&f, 0, LEN);
+    assert_true(reassembly_fixture_idle(&f));
+    reassembly_fixture_fini(&f);
+}
+
+/* A stream that always holds something, round and round the table. */
+static void the_table_rolls(void **state)
+{
+    struct reassembly_fixture f;
+
+    (void)state;
+    reassembly_fixture_init(&f, true, 1 << 30, 5, 20);
+    push(&f, 0, 0, 1, false);
+    for (uint64_t seq = 0; seq < 20000; seq++) {
+        assert_int_equal(push(&f, seq + 1, 0, 2, false), 0);
+        assert_int_equal(push(&f, seq, 1, 10, true), 0);
+        expect(&f, seq, 11);
+        assert_true(reassembly_fixture_memory(&f) <=
+                    REASSEMBLY_OVERHEAD * reassembly_fixture_held(&f));
+    }
     reassembly_fixture_fini(&f);
 }
 
@@ -468,6 +502,8 @@ int main(void)
         cmocka_unit_test(reset_drops),
         cmocka_unit_test(dry_pools),
         cmocka_unit_test(the_longest_message),
+        cmocka_unit_test(messages_grow),
+        cmocka_unit_test(the_table_rolls),
         cmocka_unit_test(memory_follows_credit),
         cmocka_unit_test(random_streams),
     };
