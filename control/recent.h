@@ -10,9 +10,11 @@
 
 enum {
     RECENT_MAX = 16384,
-    RECENT_HELLO_ID = WIRE_HS_HDR, /* where in a ClientHello SPI || random lie, */
-    RECENT_HELLO_ID_LEN =
-        4 + HS_RANDOM_LEN, /* which it keeps when it is repeated or gets a cookie */
+    /* where in a ClientHello SPI, random, suites and cookie lie: what two different hellos differ
+     * in. A hello that got a cookie is another one: the client cannot accept the answer to the one
+     * before */
+    RECENT_HELLO_ID = WIRE_HS_HDR,
+    RECENT_HELLO_ID_LEN = 4 + HS_RANDOM_LEN + 4 + HS_COOKIE_LEN,
 };
 
 struct recent_reply {
