@@ -14,9 +14,9 @@ static bool read_number(const char *text, unsigned long max, unsigned long *valu
 {
     size_t digits = strspn(text, "0123456789");
 
-    if (!digits || text[digits] || digits > 10)
+    if (!digits || text[digits])
         return false;
-    *value = strtoul(text, NULL, 10);
+    *value = strtoul(text, NULL, 10); /* too large: ULONG_MAX */
     return *value <= max;
 }
 
@@ -31,7 +31,7 @@ int address_split(const char *text, uint16_t default_port, char host[HOST_TEXT],
         begin = text + 1;
         end = strchr(begin, ']');
         if (!end)
-            return fail(JP_ADDRESS_SYNTAX, what, "\"%s\" has no closing bracket", text);
+            return failure(JP_ADDRESS_SYNTAX, what, "\"%s\" has no closing bracket", text);
         colon = end[1] ? end + 1 : NULL;
     } else {
         if (colon && strchr(colon + 1, ':')) /* IPv6 without brackets has no port */
@@ -39,11 +39,11 @@ int address_split(const char *text, uint16_t default_port, char host[HOST_TEXT],
         end = colon ? colon : text + strlen(text);
     }
     if (colon && (*colon != ':' || !read_number(colon + 1, 65535, &number)))
-        return fail(JP_ADDRESS_SYNTAX, what, "\"%s\" in \"%s\" is not \":port\"", colon, text);
+        return failure(JP_ADDRESS_SYNTAX, what, "\"%s\" in \"%s\" is not \":port\"", colon, text);
     length = (size_t)(end - begin);
     if (!length || length >= HOST_TEXT)
-        return fail(JP_ADDRESS_SYNTAX, what, "\"%s\" has %s host", text,
-                    length ? "too long a" : "no");
+        return failure(JP_ADDRESS_SYNTAX, what, "\"%s\" has %s host", text,
+                       length ? "too long a" : "no");
     memcpy(host, begin, length);
     host[length] = '\0';
     *port = (uint16_t)number;
@@ -56,7 +56,7 @@ static int read_scope(char *percent, uint32_t *scope)
     unsigned long number = if_nametoindex(percent + 1);
 
     if (!number && !read_number(percent + 1, UINT32_MAX, &number))
-        return fail(JP_ADDRESS_INTERFACE, "jp_address_parse", "interface \"%s\"", percent + 1);
+        return failure(JP_ADDRESS_INTERFACE, "jp_address_parse", "interface \"%s\"", percent + 1);
     *scope = (uint32_t)number;
     *percent = '\0';
     return 0;
@@ -80,7 +80,7 @@ int jp_address_parse(jp_address *address, const char *text, uint16_t default_por
     else if (inet_pton(AF_INET6, host, a.bytes) == 1)
         a.family = JP_IPV6;
     else
-        return fail(JP_ADDRESS_SYNTAX, __func__, "\"%s\" is not an IP address", text);
+        return failure(JP_ADDRESS_SYNTAX, __func__, "\"%s\" is not an IP address", text);
     *address = a;
     return 0;
 }
@@ -94,7 +94,7 @@ int jp_address_format(const jp_address *address, char *out, size_t size)
     if (size)
         *out = '\0';
     if (!v6 && address->family != JP_IPV4)
-        return fail(JP_INVALID, __func__, "no address");
+        return failure(JP_INVALID, __func__, "no address");
     inet_ntop(v6 ? AF_INET6 : AF_INET, address->bytes, ip, sizeof(ip));
     if (v6 && address->scope) {
         if (if_indextoname(address->scope, name))
@@ -109,7 +109,7 @@ int jp_address_format(const jp_address *address, char *out, size_t size)
         return 0;
     if (size)
         *out = '\0';
-    return fail(JP_INVALID, __func__, "%zu bytes are too few for %d", size, n + 1);
+    return failure(JP_INVALID, __func__, "%zu bytes are too few for %d", size, n + 1);
 }
 
 int jp_address_compare(const jp_address *a, const jp_address *b)

@@ -32,10 +32,10 @@ int jp_defer(struct jp_loop *loop, jp_call *call, void *argument, jp_call *drop)
     struct deferred *d;
 
     if (!loop || !call)
-        return fail(JP_INVALID, __func__, "no %s", loop ? "function to call" : "loop");
+        return failure(JP_INVALID, __func__, "no %s", loop ? "function to call" : "loop");
     d = malloc(sizeof(*d));
     if (!d)
-        return fail(JP_NO_MEMORY, __func__, "no memory for a call");
+        return failure(JP_NO_MEMORY, __func__, "no memory for a call");
     *d = (struct deferred){.call = call, .drop = drop, .argument = argument};
     defer_post(loop, d);
     return 0;

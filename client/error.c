@@ -51,7 +51,7 @@ const char *jp_error_detail(void)
     return detail;
 }
 
-int fail(int code, const char *what, const char *format, ...)
+int failure(int code, const char *what, const char *format, ...)
 {
     size_t used = (size_t)snprintf(detail, sizeof(detail), "%s: ", what);
     va_list args;
@@ -155,7 +155,7 @@ int error_of_errno(enum operation operation, int e)
     return !own->system && common->system ? common->code : own->code;
 }
 
-int fail_errno(enum operation operation, int e, const char *what)
+int failure_errno(enum operation operation, int e, const char *what)
 {
-    return fail(error_of_errno(operation, e), what, "%s", strerror(e));
+    return failure(error_of_errno(operation, e), what, "%s", strerror(e));
 }

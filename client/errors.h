@@ -17,12 +17,13 @@ enum operation {
 };
 
 /* Keep the detail "what: text" for this thread, and return code. */
-int fail(int code, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int failure(int code, const char *what, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The code for errno value e in this operation. */
 int error_of_errno(enum operation operation, int e);
 
-/* fail() with that code and the system's text. */
-int fail_errno(enum operation operation, int e, const char *what);
+/* failure() with that code and the system's text. */
+int failure_errno(enum operation operation, int e, const char *what);
 
 #endif

@@ -21,9 +21,9 @@ int jp_init(void)
 static int finish(void)
 {
     if (!users)
-        return fail(JP_NOT_INITIALISED, "jp_finish", "called more often than jp_init");
+        return failure(JP_NOT_INITIALISED, "jp_finish", "called more often than jp_init");
     if (users == 1 && loops)
-        return fail(JP_BUSY, "jp_finish", "%u loop%s still alive", loops, loops > 1 ? "s" : "");
+        return failure(JP_BUSY, "jp_finish", "%u loop%s still alive", loops, loops > 1 ? "s" : "");
     if (users == 1)
         resolver_shutdown();
     users--;
@@ -48,7 +48,7 @@ int init_hold(const char *what)
     if (users)
         loops++;
     else
-        error = fail(JP_NOT_INITIALISED, what, "call jp_init first");
+        error = failure(JP_NOT_INITIALISED, what, "call jp_init first");
     pthread_mutex_unlock(&lock);
     return error;
 }

@@ -13,17 +13,18 @@ static int error_of_gai(int gai, const char *host)
 
     switch (gai) {
     case EAI_SYSTEM:
-        return fail_errno(OP_ADDRESS, e, "jp_address_lookup");
+        return failure_errno(OP_ADDRESS, e, "jp_address_lookup");
     case EAI_MEMORY:
-        return fail(JP_NO_MEMORY, "jp_address_lookup", "looking up \"%s\"", host);
+        return failure(JP_NO_MEMORY, "jp_address_lookup", "looking up \"%s\"", host);
     case EAI_AGAIN:
-        return fail(JP_ADDRESS_TRY_AGAIN, "jp_address_lookup", "\"%s\"", host);
+        return failure(JP_ADDRESS_TRY_AGAIN, "jp_address_lookup", "\"%s\"", host);
     case EAI_NONAME:
     case EAI_NODATA:
     case EAI_ADDRFAMILY:
-        return fail(JP_ADDRESS_UNKNOWN_HOST, "jp_address_lookup", "\"%s\"", host);
+        return failure(JP_ADDRESS_UNKNOWN_HOST, "jp_address_lookup", "\"%s\"", host);
     default:
-        return fail(JP_ADDRESS_FAILED, "jp_address_lookup", "\"%s\": %s", host, gai_strerror(gai));
+        return failure(JP_ADDRESS_FAILED, "jp_address_lookup", "\"%s\": %s", host,
+                       gai_strerror(gai));
     }
 }
 
@@ -63,11 +64,11 @@ int jp_address_lookup(const char *text, uint16_t default_port, enum jp_family fa
     if (n)
         return n;
     if (!max)
-        return fail(JP_INVALID, __func__, "room for no address");
+        return failure(JP_INVALID, __func__, "room for no address");
     n = getaddrinfo(host, NULL, &hints, &list);
     if (n)
         return error_of_gai(n, host);
     n = take(list, port, addresses, max < JP_ADDRESSES_MAX ? max : JP_ADDRESSES_MAX);
     freeaddrinfo(list);
-    return n ? n : fail(JP_ADDRESS_UNKNOWN_HOST, __func__, "\"%s\" has no IP address", host);
+    return n ? n : failure(JP_ADDRESS_UNKNOWN_HOST, __func__, "\"%s\" has no IP address", host);
 }

@@ -41,7 +41,7 @@ int loop_check(const struct jp_loop *loop, const char *what)
 {
     if (jp_loop_is_mine(loop))
         return 0;
-    return fail(JP_WRONG_THREAD, what, "the loop belongs to another thread");
+    return failure(JP_WRONG_THREAD, what, "the loop belongs to another thread");
 }
 
 int jp_loop_adopt(struct jp_loop *loop)
@@ -51,7 +51,7 @@ int jp_loop_adopt(struct jp_loop *loop)
     while (!(was & 1))
         if (atomic_compare_exchange_weak(&loop->holder, &was, thread_id() << 1))
             return 0;
-    return fail(JP_RUNNING, __func__, "a thread is running the loop");
+    return failure(JP_RUNNING, __func__, "a thread is running the loop");
 }
 
 /* Begin a run. */
@@ -62,7 +62,7 @@ static int enter(struct jp_loop *loop, const char *what)
     if (atomic_compare_exchange_strong(&loop->holder, &idle, idle | 1))
         return 0;
     if (idle >> 1 == thread_id())
-        return fail(JP_RUNNING, what, "called by a callback of the loop");
+        return failure(JP_RUNNING, what, "called by a callback of the loop");
     return loop_check(loop, what);
 }
 
@@ -115,6 +115,8 @@ static unsigned watch_events(const struct jp_watch *watch, uint32_t events)
     unsigned ready = (events & EPOLLIN ? (unsigned)JP_READABLE : 0) |
                      (events & EPOLLOUT ? (unsigned)JP_WRITABLE : 0);
 
+    if (!watch->events) /* paused by a callback before it */
+        return 0;
     return (ready & watch->events) | (events & (EPOLLERR | EPOLLHUP) ? (unsigned)JP_HANGUP : 0);
 }
 
@@ -126,7 +128,7 @@ static void dispatch(struct jp_loop *loop, const struct epoll_event *e)
         silence(loop);
     } else if (e->data.ptr == &loop->eventfd) {
         defer_run(loop);
-    } else if (watch) { /* else freed or paused by a callback before it */
+    } else if (watch) { /* else freed by a callback before it */
         unsigned events = watch_events(watch, e->events);
 
         if (events) {
@@ -151,7 +153,7 @@ static int turn(struct jp_loop *loop, uint64_t until)
         timers_alarm(loop, next);
     n = epoll_wait(loop->epoll, loop->batch, LOOP_BATCH, wait ? -1 : 0);
     if (n < 0 && errno != EINTR)
-        return fail_errno(OP_GENERAL, errno, "epoll_wait");
+        return failure_errno(OP_GENERAL, errno, "epoll_wait");
     refresh(loop);
     if (loop->after)
         loop->after(loop);
@@ -246,7 +248,7 @@ int jp_loop_create(struct jp_loop **loop, size_t extension)
     int error;
 
     if (!loop)
-        return fail(JP_INVALID, __func__, "NULL argument");
+        return failure(JP_INVALID, __func__, "NULL argument");
     *loop = NULL;
     error = init_hold(__func__);
     if (error)
@@ -254,7 +256,7 @@ int jp_loop_create(struct jp_loop **loop, size_t extension)
     l = extension < SIZE_MAX - sizeof(*l) ? calloc(1, sizeof(*l) + extension) : NULL;
     if (!l) {
         init_release();
-        return fail(JP_NO_MEMORY, __func__, "no memory for a loop and %zu bytes", extension);
+        return failure(JP_NO_MEMORY, __func__, "no memory for a loop and %zu bytes", extension);
     }
     l->last = &l->first;
     l->alarm = UINT64_MAX;
@@ -264,7 +266,7 @@ int jp_loop_create(struct jp_loop **loop, size_t extension)
     error = open_descriptors(l);
     if (error) {
         destroy(l);
-        return fail_errno(OP_GENERAL, error, __func__);
+        return failure_errno(OP_GENERAL, error, __func__);
     }
     *loop = l;
     return 0;
@@ -288,7 +290,7 @@ static int check_alive(const struct jp_loop *loop, const char *what)
             snprintf(list + used, sizeof(list) - used, "%s%u %s", used ? ", " : "", n,
                      names[i][n > 1]);
     }
-    return *list ? fail(JP_BUSY, what, "still alive: %s", list) : 0;
+    return *list ? failure(JP_BUSY, what, "still alive: %s", list) : 0;
 }
 
 int jp_loop_free(struct jp_loop *loop)
@@ -336,7 +338,7 @@ void *loop_object_new(struct jp_loop *loop, enum loop_object kind, size_t size, 
     if (object)
         loop->alive[kind]++;
     else
-        fail(JP_NO_MEMORY, what, "no memory for %zu bytes", size + extension);
+        failure(JP_NO_MEMORY, what, "no memory for %zu bytes", size + extension);
     return object;
 }
 

@@ -62,7 +62,7 @@ static void deliver(void *argument)
         return;
     resolve->job = NULL;
     if (n < 0)
-        fail(n, "jp_resolve_start", "%s", job->detail);
+        failure(n, "jp_resolve_start", "%s", job->detail);
     resolve->done(resolve, n < 0 ? n : 0, job->addresses, n < 0 ? 0 : (size_t)n);
     loop_object_free(resolve->loop, OBJECT_RESOLVE, resolve);
 }
@@ -175,12 +175,12 @@ int jp_resolve_start(struct jp_resolve **resolve, struct jp_loop *loop, const ch
     int e;
 
     if (!resolve || !loop || !text || !done)
-        return fail(JP_INVALID, __func__, "NULL argument");
+        return failure(JP_INVALID, __func__, "NULL argument");
     *resolve = NULL;
     if (loop_check(loop, __func__))
         return JP_WRONG_THREAD;
     if (strlen(text) >= sizeof(job->text))
-        return fail(JP_ADDRESS_SYNTAX, __func__, "a name of %zu characters", strlen(text));
+        return failure(JP_ADDRESS_SYNTAX, __func__, "a name of %zu characters", strlen(text));
     *resolve = loop_object_new(loop, OBJECT_RESOLVE, sizeof(**resolve), extension, __func__);
     if (!*resolve)
         return JP_NO_MEMORY;
@@ -198,7 +198,7 @@ int jp_resolve_start(struct jp_resolve **resolve, struct jp_loop *loop, const ch
     free(job);
     loop_object_free(loop, OBJECT_RESOLVE, *resolve);
     *resolve = NULL;
-    return fail_errno(OP_GENERAL, e, __func__);
+    return failure_errno(OP_GENERAL, e, __func__);
 }
 
 int jp_resolve_cancel(struct jp_resolve *resolve)
@@ -211,7 +211,7 @@ int jp_resolve_cancel(struct jp_resolve *resolve)
         return JP_WRONG_THREAD;
     job = resolve->job;
     if (!job)
-        return fail(JP_INVALID, __func__, "called in its own callback");
+        return failure(JP_INVALID, __func__, "called in its own callback");
     pthread_mutex_lock(&lock);
     job->resolve = NULL;
     if (job->queued) {

@@ -74,7 +74,7 @@ int jp_timer_create(struct jp_timer **timer, struct jp_loop *loop, jp_timer_expi
                     size_t extension)
 {
     if (!timer || !loop || !expired)
-        return fail(JP_INVALID, __func__, "NULL argument");
+        return failure(JP_INVALID, __func__, "NULL argument");
     *timer = NULL;
     if (loop_check(loop, __func__))
         return JP_WRONG_THREAD;

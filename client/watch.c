@@ -29,8 +29,6 @@ static int ask(struct jp_watch *watch, unsigned events)
     if (epoll_ctl(watch->loop->epoll, op, watch->fd, &e) < 0)
         return errno;
     watch->events = events;
-    if (!events)
-        forget(watch);
     return 0;
 }
 
@@ -41,9 +39,9 @@ int jp_watch_set(struct jp_watch *watch, unsigned events)
     if (loop_check(watch->loop, __func__))
         return JP_WRONG_THREAD;
     if (events & ~(unsigned)(JP_READABLE | JP_WRITABLE))
-        return fail(JP_INVALID, __func__, "events 0x%x", events);
+        return failure(JP_INVALID, __func__, "events 0x%x", events);
     e = ask(watch, events);
-    return e ? fail_errno(OP_GENERAL, e, __func__) : 0;
+    return e ? failure_errno(OP_GENERAL, e, __func__) : 0;
 }
 
 int jp_watch_create(struct jp_watch **watch, struct jp_loop *loop, int fd, unsigned events,
@@ -53,7 +51,7 @@ int jp_watch_create(struct jp_watch **watch, struct jp_loop *loop, int fd, unsig
     int error;
 
     if (!watch || !loop || !ready)
-        return fail(JP_INVALID, __func__, "NULL argument");
+        return failure(JP_INVALID, __func__, "NULL argument");
     *watch = NULL;
     if (loop_check(loop, __func__))
         return JP_WRONG_THREAD;

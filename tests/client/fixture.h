@@ -9,8 +9,6 @@
 
 #include <cmocka.h>
 
-#undef fail /* cmocka's: the library has its own */
-
 #include <jetplane/jetplane.h>
 
 static inline jp_loop *new_loop(void)

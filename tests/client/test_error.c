@@ -61,7 +61,7 @@ static void errno_in_context(void **state)
 
 static void *fail_elsewhere(void *unused)
 {
-    fail(JP_INVALID, "elsewhere", "other");
+    failure(JP_INVALID, "elsewhere", "other");
     return unused;
 }
 
@@ -71,14 +71,14 @@ static void detail_is_the_threads_own(void **state)
     pthread_t thread;
 
     (void)state;
-    assert_int_equal(fail(JP_INVALID, "here", "%d wrong", 3), JP_INVALID);
+    assert_int_equal(failure(JP_INVALID, "here", "%d wrong", 3), JP_INVALID);
     pthread_create(&thread, NULL, fail_elsewhere, NULL);
     pthread_join(thread, NULL);
     assert_string_equal(jp_error_detail(), "here: 3 wrong");
     memset(huge, 'x', sizeof(huge) - 1);
     huge[sizeof(huge) - 1] = '\0';
-    fail(JP_INVALID, huge, "%s", huge);
-    fail(JP_INVALID, "here", "%s", huge);
+    failure(JP_INVALID, huge, "%s", huge);
+    failure(JP_INVALID, "here", "%s", huge);
     assert_int_equal(strlen(jp_error_detail()), 255);
 }
 

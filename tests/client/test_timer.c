@@ -3,11 +3,12 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "loop.h"
 #include "rng.h"
 
 /* What a timer of these tests knows. */
 struct note {
-    uint64_t due;
+    uint64_t due, first;
     int calls, limit;
 };
 
@@ -116,6 +117,7 @@ static void check_period(jp_timer *timer)
     struct note *n = note(timer);
 
     assert_true(jp_loop_now(jp_timer_loop(timer)) >= n->due);
+    assert_int_equal((jp_timer_loop(timer)->timers.root->at - n->first) % 1000, 0); /* no drift */
     n->calls++;
     if (n->calls == 2)
         usleep(3500); /* misses some, which are not made up for */
@@ -134,7 +136,7 @@ static void periodic(void **state)
     (void)state;
     jp_loop_refresh(loop);
     begin = jp_loop_now(loop);
-    note(timer)->due = begin + 2000;
+    note(timer)->due = note(timer)->first = begin + 2000;
     note(timer)->limit = 6;
     jp_timer_start_at(timer, begin + 2000, 1000);
     while (jp_timer_is_running(timer))

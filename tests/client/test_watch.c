@@ -103,6 +103,26 @@ static void all_freed_while_ready(void **state)
     close_pairs();
 }
 
+/* Against the rules, but not to be paid for with a crash. */
+static void close_then_free_all(jp_watch *watch, unsigned events)
+{
+    for (int i = 0; i < PAIRS; i++)
+        close(p.near[i]);
+    free_all(watch, events);
+}
+
+static void all_closed_and_freed_while_ready(void **state)
+{
+    (void)state;
+    open_pairs(close_then_free_all);
+    for (int i = 0; i < PAIRS; i++)
+        poke(i);
+    assert_int_equal(jp_loop_run_once(p.loop, -1), 1);
+    for (int i = 0; i < PAIRS; i++)
+        p.near[i] = -1;
+    close_pairs();
+}
+
 static void pause_all(jp_watch *watch, unsigned events)
 {
     (void)watch;
@@ -116,8 +136,10 @@ static void all_paused_while_ready(void **state)
 {
     (void)state;
     open_pairs(pause_all);
-    for (int i = 0; i < PAIRS; i++)
+    for (int i = 0; i < PAIRS; i++) {
         poke(i);
+        shutdown(p.far[i], SHUT_RDWR); /* a hangup, which needs no asking for */
+    }
     assert_int_equal(jp_loop_run_once(p.loop, -1), 1);
     for (int i = 0; i < PAIRS; i++)
         jp_watch_set(p.watches[i], JP_READABLE);
@@ -175,8 +197,11 @@ static void bad_descriptors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(readable_and_writable),  cmocka_unit_test(all_freed_while_ready),
-        cmocka_unit_test(all_paused_while_ready), cmocka_unit_test(descriptors_used_again),
+        cmocka_unit_test(readable_and_writable),
+        cmocka_unit_test(all_freed_while_ready),
+        cmocka_unit_test(all_closed_and_freed_while_ready),
+        cmocka_unit_test(all_paused_while_ready),
+        cmocka_unit_test(descriptors_used_again),
         cmocka_unit_test(bad_descriptors),
     };
 
