@@ -255,6 +255,8 @@ static void time_to_live(void **state)
     assert_int_equal(c.seq, 3);
     assert_int_equal(c.total, 3 * COST + 160);
     sendq_control_sent(&s.q, &c);
+    sendq_control_lost(&s.q, SENDQ_FORWARD, 2); /* old, too: 3 is on its way */
+    assert_false(sendq_control_next(&s.q, &c));
     sendq_control_acked(&s.q, SENDQ_FORWARD, 2);
     assert_int_equal(s.q.known, 2);
     sendq_control_acked(&s.q, SENDQ_FORWARD, 3);
@@ -301,8 +303,13 @@ static void numbers_wait_for_the_peer(void **state)
     sender_init(&s, FOREVER, 0, 100);
     push(&s, 1, 0, 0);
     sends(&s, 10, 0, 0, 1, true);
+    push(&s, 1, 1, 0);
+    sends(&s, 10, 1, 0, 1, true);
+    sendq_acked(&s.q, 1, 0, 1, true);
+    assert_int_equal(s.q.known, 0); /* the first is under way */
+    s.fates[1] = -1;
     sendq_lost(&s.q, 0, 0, 1, true); /* given up; the peer does not know */
-    for (unsigned i = 1; i < FLOW_MESSAGES_AHEAD; i++) {
+    for (unsigned i = 2; i < FLOW_MESSAGES_AHEAD; i++) {
         s.fates[1] = -1;
         push(&s, 1, 1, 0);
         sends(&s, 10, i, 0, 1, true);
