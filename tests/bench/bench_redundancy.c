@@ -101,9 +101,10 @@ int main(int argc, char **argv)
     seed = rng_new(1).state;
     fec_init();
     printf(
-        "Losses, and what stays lost when redundancy is adapted; delay: packets until a lost one "
-        "is recovered.\nThen overhead and delay of fixed blocks of k that leave as much, and "
-        "how much more or less is adapted.\n");
+        "What stays lost when redundancy is adapted, and the packets until a lost one is "
+        "recovered.\n"
+        "Then fixed blocks of k that leave as much (*: more repairs than the protocol allows), and "
+        "the difference.\n");
     printf("%-23s %-8s goal  left    overhead delay  max  | k = 10               | k = 20"
            "               | k = 32               | k = 64\n",
            "path", "streams");

@@ -42,6 +42,15 @@ static unsigned feed(struct rng *rng, struct redundancy_path path, unsigned n)
     return changes;
 }
 
+/* One packet in so many is lost, as regular as can be. */
+static void feed_evenly(unsigned gap, unsigned n)
+{
+    for (; n >= gap; n -= gap) {
+        redundancy_on_packets(&r, true, 1);
+        redundancy_on_packets(&r, false, gap - 1);
+    }
+}
+
 /* ---- plans ---- */
 
 /* Of independent losses, blocks get the repairs that the binomial distribution asks for. */
@@ -150,14 +159,14 @@ static void paths_are_estimated(void **state)
 
             redundancy_init(&r, redundancy_goals);
             feed(&rng, path, 10000);
-            for (unsigned k = 0; k < 20; k++) { /* it wavers: what counts is its mean */
+            for (unsigned k = 0; k < 60; k++) { /* it wavers: what counts is its mean */
                 feed(&rng, path, 5000);
                 is = redundancy_estimate(&r);
-                enter += is.enter / 20.0;
-                exit += is.exit / 20.0;
+                enter += is.enter / 60.0;
+                exit += is.exit / 60.0;
             }
-            assert_true(fabs(enter / path.enter - 1) < 0.25);
-            assert_true(fabs(exit / path.exit - 1) < 0.15);
+            assert_true(fabs(enter / path.enter - 1) < 0.3);
+            assert_true(fabs(exit / path.exit - 1) < 0.2);
         }
     }
 }
@@ -170,8 +179,8 @@ static void clean_paths_cost_nothing(void **state)
     redundancy_init(&r, redundancy_goals);
     assert_int_equal(feed(&rng, (struct redundancy_path){0, CHANCE_ONE}, 100000), 0);
     assert_int_equal(r.plan[REDUNDANCY_LATENCY].code, REDUNDANCY_NONE);
-    for (unsigned i = 0; i < 20; i++) { /* a loss now and then changes nothing */
-        assert_false(redundancy_on_packets(&r, true, 1));
+    for (unsigned i = 0; i < 20; i++) { /* a spell now and then changes nothing */
+        assert_false(redundancy_on_packets(&r, true, 30));
         assert_int_equal(feed(&rng, (struct redundancy_path){0, CHANCE_ONE}, 10000), 0);
     }
     assert_int_equal(r.plan[REDUNDANCY_LATENCY].code, REDUNDANCY_NONE);
@@ -197,6 +206,29 @@ static void it_goes_on_fast_and_off_late(void **state)
     for (n = 0; r.plan[REDUNDANCY_LATENCY].code != REDUNDANCY_NONE; n++)
         redundancy_on_packets(&r, false, 1);
     assert_in_range(n, 1000, 9000);
+}
+
+/* What was long ago does not hide what is. */
+static void changes_are_noticed(void **state)
+{
+    const struct redundancy_plan *plan = &r.plan[REDUNDANCY_LATENCY];
+    unsigned before;
+
+    (void)state;
+    redundancy_init(&r, redundancy_goals);
+    feed_evenly(500, 100000);
+    feed_evenly(25, 1000); /* much worse: at once */
+    assert_in_range(redundancy_estimate(&r).enter, CHANCE_ONE / 40, CHANCE_ONE / 20);
+    feed_evenly(25, 20000);
+    redundancy_on_packets(&r, false, 2000); /* much better: at once */
+    assert_in_range(redundancy_estimate(&r).enter, 1, CHANCE_ONE / 500);
+
+    redundancy_init(&r, redundancy_goals);
+    feed_evenly(50, 50000);
+    before = plan->ratio;
+    feed_evenly(25, 20000); /* somewhat worse: after a while */
+    assert_true(plan->ratio > before);
+    assert_in_range(redundancy_estimate(&r).enter, CHANCE_ONE / 30, CHANCE_ONE / 20);
 }
 
 /* Runs count as their packets one by one do. */
@@ -249,16 +281,15 @@ static void claims_stay_within_the_caps(void **state)
 /* More is sent while more stays lost than planned, and no longer. */
 static void what_stays_lost_raises_the_margin(void **state)
 {
-    struct rng rng = rng_new(17);
     unsigned before;
 
     (void)state;
     redundancy_init(&r, redundancy_goals);
-    feed(&rng, path_of(0.02, 3), 50000);
+    feed_evenly(50, 50000);
     before = r.plan[REDUNDANCY_LATENCY].ratio;
     for (unsigned i = 0; i < 10; i++)
         redundancy_on_sources(&r, REDUNDANCY_LATENCY, 5000, 20);
-    feed(&rng, path_of(0.02, 3), 1000);
+    feed_evenly(50, 1000);
     assert_int_equal(r.margin[REDUNDANCY_LATENCY], 2 * REDUNDANCY_MARGIN_ONE);
     assert_int_equal(r.margin[REDUNDANCY_BULK], REDUNDANCY_MARGIN_ONE);
     assert_true(r.plan[REDUNDANCY_LATENCY].ratio > before);
@@ -277,6 +308,7 @@ int main(void)
         cmocka_unit_test(paths_are_estimated),
         cmocka_unit_test(clean_paths_cost_nothing),
         cmocka_unit_test(it_goes_on_fast_and_off_late),
+        cmocka_unit_test(changes_are_noticed),
         cmocka_unit_test(runs_are_packets),
         cmocka_unit_test(claims_stay_within_the_caps),
         cmocka_unit_test(what_stays_lost_raises_the_margin),

@@ -279,6 +279,23 @@ static void bursts_take_as_many_repairs(void **state)
     }
 }
 
+static void an_overtaken_repair_still_helps(void **state)
+{
+    (void)state;
+    make_stream(28, 16, RLC_RATIO_ONE / 4, 2, 100); /* repair i after source 4i + 3 */
+    rlc_dec_init(&dec);
+    for (unsigned i = 0; i < tx.n; i++) {
+        if (i != 20 && i != 21)
+            take_source(&dec, i);
+        if (i % 4 == 3 && i < 23)
+            take_repair(&dec, i / 4);
+    }
+    assert_int_equal(take_repair(&dec, 6), RLC_HELD);
+    assert_int_equal(take_repair(&dec, 5), RLC_HELD);
+    assert_true(tx.got[20] && tx.got[21]);
+    rlc_dec_release(&dec, &pools);
+}
+
 static void late_originals_are_duplicates_or_help(void **state)
 {
     (void)state;
@@ -304,6 +321,7 @@ static void sources_too_old_are_told_apart(void **state)
     (void)state;
     rlc_dec_init(&dec);
     assert_int_equal(rlc_dec_source(&dec, &pools, 5000, symbol, 2), RLC_DELIVER);
+    assert_int_equal(dec.lost, RLC_HISTORY - RLC_SPAN); /* as far as it looks back */
     assert_int_equal(rlc_dec_source(&dec, &pools, 5001 - RLC_HISTORY, symbol, 2), RLC_DELIVER);
     assert_int_equal(rlc_dec_source(&dec, &pools, 5001 - RLC_HISTORY, symbol, 2), RLC_DUPLICATE);
     assert_int_equal(rlc_dec_source(&dec, &pools, 5000 - RLC_HISTORY, symbol, 2), RLC_LATE);
@@ -614,6 +632,7 @@ int main(void)
         FEC_TEST(a_lost_source_comes_with_the_next_repair),
         FEC_TEST(a_clean_path_costs_no_rows),
         FEC_TEST(bursts_take_as_many_repairs),
+        FEC_TEST(an_overtaken_repair_still_helps),
         FEC_TEST(late_originals_are_duplicates_or_help),
         FEC_TEST(sources_too_old_are_told_apart),
         FEC_TEST(impossible_repairs),
