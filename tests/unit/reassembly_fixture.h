@@ -14,6 +14,15 @@ struct reassembly_fixture {
     void *messages, *blocks;
 };
 
+/* A new stream with what the idle one before had. */
+static inline void reassembly_fixture_restart(struct reassembly_fixture *f, bool ordered,
+                                              uint64_t window)
+{
+    flow_rx_init(&f->stream, window, window, 0);
+    flow_rx_init(&f->session, window, window, 0);
+    reassembly_init(&f->r, &f->pools, &f->stream, &f->session, ordered);
+}
+
 static inline void reassembly_fixture_init(struct reassembly_fixture *f, bool ordered,
                                            uint64_t window, uint32_t messages, uint32_t blocks)
 {
@@ -23,9 +32,7 @@ static inline void reassembly_fixture_init(struct reassembly_fixture *f, bool or
     assert(f->messages && f->blocks);
     pool_init(&f->pools.messages, f->messages, sizeof(struct reassembly_message), messages);
     pool_init(&f->pools.blocks, f->blocks, sizeof(struct reassembly_block), blocks);
-    flow_rx_init(&f->stream, window, window, 0);
-    flow_rx_init(&f->session, window, window, 0);
-    reassembly_init(&f->r, &f->pools, &f->stream, &f->session, ordered);
+    reassembly_fixture_restart(f, ordered, window);
 }
 
 /* Bytes of the pools in use. */
