@@ -130,8 +130,13 @@ static struct rate half(struct rate rate)
     return (struct rate){(rate.per_second + 1) / 2, (rate.burst + 1) / 2};
 }
 
+static uint64_t sessions_there(const struct handshakes *h)
+{
+    return dp_counter_sum(h->dp, JP_sessions) + h->installs;
+}
+
 /* Must this hello, which may come from anywhere, be repeated with a cookie? Yes when those without
- * come too often, so that they leave room for those with. */
+ * come too often or have led to many sessions, so that they leave room for those with. */
 static bool cookie_needed(struct handshakes *h, const struct arrival *a)
 {
     if (h->config->cookie == COOKIE_ALWAYS)
@@ -140,7 +145,7 @@ static bool cookie_needed(struct handshakes *h, const struct arrival *a)
         handshakes_count(h, HANDSHAKE_bad_cookie);
         return true;
     }
-    return h->installs > INSTALLS_MAX / 2 ||
+    return h->installs > INSTALLS_MAX / 2 || sessions_there(h) > h->dp->hello.max_sessions / 2 ||
            !prefix_limit_pass(&h->unproven_by_prefix, a->path->peer_ip, a->now) ||
            !bucket_pass(&h->unproven, half(h->config->handshakes), a->now);
 }
@@ -160,11 +165,6 @@ static void repeat(struct handshakes *h, const struct arrival *a, const struct r
         send_packet(h, a->path, reply->bytes, reply->len);
 }
 
-static bool data_plane_full(const struct handshakes *h)
-{
-    return dp_counter_sum(h->dp, JP_sessions) + h->installs >= h->dp->hello.max_sessions;
-}
-
 static void handle_hello(struct handshakes *h, const struct arrival *a)
 {
     enum hs_server_error error = check(h, a);
@@ -181,7 +181,7 @@ static void handle_hello(struct handshakes *h, const struct arrival *a)
         handshakes_count(h, HANDSHAKE_limited);
     else if (h->installs == INSTALLS_MAX)
         handshakes_count(h, HANDSHAKE_busy);
-    else if (data_plane_full(h))
+    else if (sessions_there(h) >= h->dp->hello.max_sessions)
         handshakes_count(h, HANDSHAKE_full);
     else
         install_start(h, a);

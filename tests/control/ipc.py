@@ -217,6 +217,10 @@ class DataPlane:
     def installed(self, spi, result=0):
         self.send(message(INSTALLED, struct.pack("=Ii", spi, result)))
 
+    def count_sessions(self, n):
+        at = STATS_LCORES_AT + 8 * COUNTERS.index("sessions")
+        os.pwrite(self.stats, struct.pack("=Q", n), at)
+
     def retired(self, spi, reason=2):
         self.send(message(RETIRED, struct.pack("=II", spi, reason)))
 

@@ -295,10 +295,47 @@ def test_data_plane_comes_back(daemon, make_peer, clients):
     assert daemon.status()["data_plane"]["connects"] == 2
 
 
-def test_full_data_plane_costs_no_handshake(daemon, make_peer, clients):
+def test_full_data_plane_costs_no_handshake(make_daemon, make_peer, clients):
+    daemon = make_daemon("cookie: never")
     peer = make_peer(daemon, max_sessions=5)
     peer.connect()
-    at = ipc.STATS_LCORES_AT + 8 * ipc.COUNTERS.index("sessions")
-    os.pwrite(peer.stats, struct.pack("=Q", 5), at)
+    peer.count_sessions(5)
     peer.punt(clients.hello()[1])
     wait_for(lambda: daemon.count("full") == 1)
+    assert peer.serve(0.05) == []
+
+
+def test_spoofed_hellos_take_half_of_the_sessions_at_most(daemon, make_peer, clients):
+    """A flood from everywhere, below every rate, that never confirms its sessions: who shows a cookie still gets
+    one, until all are taken."""
+    peer = make_peer(daemon, max_sessions=40)
+    peer.connect()
+    taken = 0
+    for i in range(60):
+        peer.punt(clients.hello()[1], ip=f"198.18.{i}.1")
+        kind, body = peer.recv()
+        if kind == ipc.INSTALL:
+            taken += 1
+            peer.count_sessions(taken)
+            peer.installed(ipc.Install(body).server_spi)
+    assert taken == 21 and daemon.count("retries") == 39
+    for i in range(19):
+        number, hello = cookie_exchange(peer, clients, ip=f"198.19.{i}.1")
+        peer.punt(hello, ip=f"198.19.{i}.1")
+        install = ipc.Install(peer.expect(ipc.INSTALL))
+        assert clients.input(number, install.reply)[0] == "done"
+        taken += 1
+        peer.count_sessions(taken)
+        peer.installed(install.server_spi)
+    number, hello = cookie_exchange(peer, clients)
+    peer.punt(hello)
+    wait_for(lambda: daemon.count("full") == 1)
+
+
+def test_sessions_on_their_way_count_as_taken(daemon, make_peer, clients):
+    peer = make_peer(daemon, max_sessions=40)
+    peer.connect()
+    for i in range(21):
+        peer.punt(clients.hello()[1], ip=f"198.18.{i}.1")
+        peer.expect(ipc.INSTALL)
+    cookie_exchange(peer, clients, ip="198.19.0.1")
