@@ -94,13 +94,17 @@ class Garbage:
     def odd_data(self):
         number = self.chance.choice((self.chance.randrange(1 << 10), self.chance.randrange(1 << 62)))
         low = number if self.chance.random() < 0.8 else number + 1
-        spi = self.chance.choice((self.chance.randrange(1, 256), self.chance.randrange(256, 1 << 32), self._known_spi()))
-        return self.udp(struct.pack("!IIQ", spi, low & 0xFFFFFFFF, number) + self.bytes(300), version=self.chance.choice((4, 6, 4, 4)))
+        spi = self.chance.choice((
+            self.chance.randrange(1, 256), self.chance.randrange(256, 1 << 32), self._known_spi(),
+        ))
+        payload = struct.pack("!IIQ", spi, low & 0xFFFFFFFF, number) + self.bytes(300)
+        return self.udp(payload, version=self.chance.choice((4, 4, 4, 6)))
 
     def odd_handshake(self):
         kind, version = self.chance.choice((1, 1, 1, 2, 3, 4, 0, 77)), self.chance.choice((1, 1, 1, 0, 2, 255))
         size = self.chance.choice((0, 1, 4, 8, 43, 1343, 1344, 1345, 1400))
-        return self.udp(struct.pack("!IBBH", 0, kind, version, 0)[:size] + self.chance.randbytes(max(0, size - 8)), self.source())
+        payload = struct.pack("!IBBH", 0, kind, version, 0)[:size] + self.chance.randbytes(max(0, size - 8))
+        return self.udp(payload, self.source())
 
     # ---- from what is genuine ----
 
@@ -145,10 +149,11 @@ class Garbage:
         for field in {"len": 3}, {"len": 7}, {"len": 9999}, {"len": 50}, {"chksum": 1}, {"dport": 9}, {"sport": 0}:
             for under in ip, ip6:
                 yield eth / under / UDP(**{"sport": 9, "dport": PORT, **field}) / data
-        for field in {"plen": 0}, {"plen": 7}, {"plen": 60000}, {"version": 4}, {"nh": 59}, {"nh": 6}, {"src": "ff02::1"}, \
-                {"src": "::"}, {"dst": "fd00::77"}, {"src": SERVER[6]}, {"hlim": 0}:
+        for field in {"plen": 0}, {"plen": 7}, {"plen": 60000}, {"version": 4}, {"nh": 59}, {"nh": 6}, \
+                {"src": "ff02::1"}, {"src": "::"}, {"dst": "fd00::77"}, {"src": SERVER[6]}, {"hlim": 0}:
             yield eth / IPv6(**{"src": CLIENT[6], "dst": SERVER[6], **field}) / udp / data
-        for header in IPv6ExtHdrHopByHop(), IPv6ExtHdrDestOpt(), IPv6ExtHdrFragment(offset=0, m=1), IPv6ExtHdrFragment(offset=9):
+        fragments = IPv6ExtHdrFragment(offset=0, m=1), IPv6ExtHdrFragment(offset=9)
+        for header in IPv6ExtHdrHopByHop(), IPv6ExtHdrDestOpt(), *fragments:
             yield eth / ip6 / header / udp / data
         yield from Garbage._odd_icmp(eth, ip, ip6)
         yield from Garbage._odd_arp(eth)
@@ -172,8 +177,9 @@ class Garbage:
         yield eth / ip / ICMP() / Raw(bytes(1400))
         yield eth / ip6 / ICMPv6EchoRequest(data=bytes(1400))
         yield eth / ip6 / ICMPv6EchoRequest(cksum=1)
-        multicast = IPv6(src=CLIENT[6], dst="ff02::1:ff00:1", hlim=255)
-        for under in multicast, IPv6(src=CLIENT[6], dst=SERVER[6], hlim=64), IPv6(src="::", dst="ff02::1:ff00:1", hlim=255):
+        group = "ff02::1:ff00:1"
+        for source, target, hlim in (CLIENT[6], group, 255), (CLIENT[6], SERVER[6], 64), ("::", group, 255):
+            under = IPv6(src=source, dst=target, hlim=hlim)
             for target in SERVER[6], "fd00::77", "ff02::1":
                 yield eth / under / ICMPv6ND_NS(tgt=target)
                 yield eth / under / ICMPv6ND_NS(tgt=target) / ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:01")
@@ -183,7 +189,7 @@ class Garbage:
     @staticmethod
     def _odd_arp(eth):
         good = {"psrc": CLIENT[4], "pdst": SERVER[4], "hwsrc": "02:00:00:00:00:01"}
-        for field in {}, {"op": 2}, {"op": 9}, {"hwlen": 8}, {"plen": 16}, {"ptype": 5}, {"hwtype": 7}, {"psrc": SERVER[4]}, \
-                {"pdst": CLIENT[4]}, {"hwsrc": "ff:ff:ff:ff:ff:ff"}:
+        for field in {}, {"op": 2}, {"op": 9}, {"hwlen": 8}, {"plen": 16}, {"ptype": 5}, {"hwtype": 7}, \
+                {"psrc": SERVER[4]}, {"pdst": CLIENT[4]}, {"hwsrc": "ff:ff:ff:ff:ff:ff"}:
             yield eth / ARP(**{**good, **field})
         yield eth / Raw(b"\0\1\x08\0\6\4\0\1" + bytes(4))

@@ -20,10 +20,8 @@ def connect(plane):
 @contextlib.contextmanager
 def watcher(plane, number, *arguments):
     """`jetctl --watch` for ever; afterwards it must have shown something new all the time."""
-    program = plane.host.start(
-        "jetctl", plane.build / "control/ctl/jetctl", "--socket", plane.ctl_socket, "--json", "--watch", "0.1", *arguments,
-        log=plane.folder / f"watch{number}.log",
-    )
+    command = plane.build / "control/ctl/jetctl", "--socket", plane.ctl_socket, "--json", "--watch", "0.1", *arguments
+    program = plane.host.start("jetctl", *command, log=plane.folder / f"watch{number}.log")
     yield
     assert program.alive(), program.text()
     program.kill()
@@ -84,10 +82,12 @@ def test_what_it_shows_is_true(make_plane):
         assert stats["total"][name] == sum(lcore["counters"][name] for lcore in stats["lcores"]) or "polls" in name \
             or "cycles" in name, name
     assert unaccounted(stats["total"]) == 0
-    (port,) = plane.jetctl("ports")["ports"]
-    time.sleep(1.1)  # ports are sampled once a second
-    (port,) = plane.jetctl("ports")["ports"]
-    assert port["rx_packets"] == plane.total()["rx_packets"] and port["driver"] == "net_af_packet"
+
+    def port():
+        return plane.jetctl("ports")["ports"][0]
+
+    wait_for(lambda: port()["rx_packets"] == plane.total()["rx_packets"], 5, "the port's sample, once a second")
+    assert port()["driver"] == "net_af_packet" and port()["link_up"]
 
 
 def test_errors(make_plane):

@@ -73,6 +73,11 @@ def survivors(lost):
     return arrive
 
 
+def recovered_for_good(total):
+    """A kernel that moves the sender to another CPU may let a repair overtake a source, which comes too late then."""
+    return total["fec_recovered"] - total["fec_duplicate"]
+
+
 # ---- doing it ----
 
 
@@ -115,6 +120,7 @@ class Sender:
 
         wait_for(complete, 10, "echoes")
         total = self.control.stats.total()
+        assert self.pace.under_way() == 0, "the wire itself lost something"
         assert total["delivered"] == expected and unaccounted(total) == 0
         return total
 
@@ -139,7 +145,7 @@ def test_random_loss(sender, percent, seed):
     assert sorted(sender.echoed) == [i.to_bytes(4, "big") * 2 for i in expected]
     sources_lost = sum(i % (K + R) < K for i in lost)
     gone = BLOCKS * K - len(expected)
-    assert total["fec_recovered"] == sources_lost - gone
+    assert recovered_for_good(total) == sources_lost - gone
     distribution = total_loss(p, BLOCKS)
     low, high = (quantile(distribution, (1 + side * CONFIDENCE) / 2) for side in (-1, 1))
     assert low <= gone <= high, f"seed {seed}: {gone} of {BLOCKS * K} lost, predicted {low} to {high}"
@@ -155,7 +161,7 @@ def test_bursts(sender, length):
         sender.send_block(frames, lost)
     total = sender.finish(blocks * K)
     assert sender.echoed == [b"%u" % i for i in range(blocks * K)]
-    assert total["fec_recovered"] == sum(i % (K + R) < K for i in lost)
+    assert recovered_for_good(total) == sum(i % (K + R) < K for i in lost)
     assert total["gaps_skipped"] == total["fec_lost"] == 0
 
 

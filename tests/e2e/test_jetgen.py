@@ -1,5 +1,5 @@
-"""jetgen's scripts against a whole Jetplane over memif: real handshakes by the thousand, data at a rate, everything that
-comes back checked byte by byte by jetgen, and its counts against those of the data plane."""
+"""jetgen's scripts against a whole Jetplane over memif: real handshakes by the thousand, data at a rate, everything
+that comes back checked byte by byte by jetgen, and its counts against those of the data plane."""
 
 import pytest
 from host import wait_for

