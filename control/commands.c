@@ -100,8 +100,8 @@ static const struct query_user list_user = {.session = on_session, .end = on_ses
 static const struct query_user find_user = {.session = on_session, .end = on_session_end};
 
 /* A number given as JSON string or absent (0): cursors use all 64 bits, which JSON numbers do not.
- */
-static bool cursor_given(const json_t *request, uint64_t *cursor)
+ * The data plane hangs up on one whose upper half names no lcore of it. */
+static bool cursor_given(const json_t *request, unsigned lcores, uint64_t *cursor)
 {
     const json_t *given = json_object_get(request, "cursor");
     const char *text = json_string_value(given);
@@ -114,7 +114,7 @@ static bool cursor_given(const json_t *request, uint64_t *cursor)
         return false;
     errno = 0;
     *cursor = strtoull(text, &end, 10);
-    return errno == 0 && *end == '\0';
+    return errno == 0 && *end == '\0' && *cursor >> 32 < lcores;
 }
 
 static bool number_given(const json_t *request, const char *key, json_int_t otherwise,
@@ -131,7 +131,7 @@ static void run_sessions(struct daemon *d, struct client *c, const json_t *reque
     uint64_t cursor;
     json_int_t max;
 
-    if (!cursor_given(request, &cursor)) {
+    if (!cursor_given(request, d->dp.hello.lcores, &cursor)) {
         client_error(c, "cursor: not one given by an earlier answer");
         return;
     }

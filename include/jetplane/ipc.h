@@ -151,7 +151,8 @@ struct jp_ipc_retired {
     uint32_t reason; /* enum jp_retired */
 };
 
-/* Cursors are opaque; 0 begins. */
+/* 0 begins, else a cursor of LIST_END. Its upper half is the index of an lcore; a larger one is a
+ * violation. */
 struct jp_ipc_list {
     struct jp_ipc_header h;
     uint64_t request;

@@ -7,8 +7,10 @@ import random
 import signal
 import socket
 import stat
+import struct
 import time
 
+import ipc
 import pytest
 from daemon import wait_for
 
@@ -59,6 +61,8 @@ def test_other_file_is_not_replaced(make_daemon):
     b'{"command": "sessions", "max": 0}', b'{"command": "sessions", "max": 65}',
     b'{"command": "sessions", "cursor": 5}', b'{"command": "sessions", "cursor": "x"}',
     b'{"command": "sessions", "cursor": "99999999999999999999"}',
+    b'{"command": "sessions", "cursor": "18446744073709551615"}',
+    b'{"command": "sessions", "cursor": "17179869184"}',
 ], ids=lambda line: line[:40].decode("latin-1"))
 def test_wrong_request_is_answered(daemon, peer, line):
     """And the connection goes on."""
@@ -69,6 +73,17 @@ def test_wrong_request_is_answered(daemon, peer, line):
             assert list(json.loads(answers.readline())) == ["error"]
         s.sendall(b'{"command": "version"}\n')
         assert "result" in json.loads(answers.readline())
+
+
+def test_cursor_of_no_lcore_never_reaches_the_data_plane(daemon, peer):
+    """It would hang up on jetplaned."""
+    with daemon.connection() as s:
+        for lcore in (peer.lcores, 2**32 - 1):
+            s.sendall(b'{"command": "sessions", "cursor": "%d"}\n' % (lcore << 32))
+        s.sendall(b'{"command": "sessions", "cursor": "%d"}\n' % ((peer.lcores - 1) << 32))
+        kind, body = peer.recv_raw()
+        assert kind == ipc.LIST
+        assert struct.unpack_from("=QQ", body)[1] == (peer.lcores - 1) << 32
 
 
 @pytest.mark.parametrize("command", ["stats", "ports", "sessions", "session"])
