@@ -143,12 +143,11 @@ def test_slow_clients_stall_nobody_and_are_dropped(daemon, peer, clients):
             slow.append(s)
     half = daemon.connection()  # and this never finishes its line
     half.sendall(b'{"command"')
-    began = time.monotonic()
     for _ in range(20):
         assert "result" in daemon.ask(command="stats")
     peer.punt(clients.hello()[1])
-    peer.expect(2)  # INSTALL
-    assert time.monotonic() - began < 3  # not the 5 s that the slow are given
+    peer.expect(ipc.INSTALL)
+    assert daemon.status()["jetplaned"]["clients_slow"] == 0  # all that while they were still there
     wait_for(lambda: daemon.status()["jetplaned"]["clients_slow"] == 6, 10)
     assert daemon.status()["jetplaned"]["clients"] == 1
     for s in [*slow, half]:
