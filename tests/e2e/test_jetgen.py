@@ -1,6 +1,8 @@
 """jetgen's scripts against a whole Jetplane over memif: real handshakes by the thousand, data at a rate, everything
 that comes back checked byte by byte by jetgen, and its counts against those of the data plane."""
 
+import pathlib
+
 import pytest
 from host import wait_for
 from stats import Stats
@@ -74,3 +76,14 @@ def test_jetplaned_is_killed_under_load(make_plane, when):
     plane.start_daemon()
     found = plane.wait_jetgen(generator)
     assert found["delivered"] == found["sent_messages"] == 80000
+
+
+def test_jetplane_dp_is_killed_under_load(make_plane):
+    """Every session shakes hands anew, while its traffic goes on."""
+    plane = make_plane(queues=2, memif=True)
+    generator = plane.start_jetgen(pathlib.Path(__file__).with_name("restart.lua"), "seconds=10")
+    wait_for(lambda: plane.total()["delivered"] > 4000, 60, "traffic")
+    plane.dp.kill()
+    plane.start_dp()
+    plane.wait_jetgen(generator)
+    assert plane.settle()["sessions_installed"] >= 100
