@@ -20,7 +20,7 @@ struct config {
     enum log_level log_level;
     enum cookie_policy cookie;
     uint8_t suites[2];         /* enum aead_alg, preferred first; 0 ends the list */
-    uint32_t idle_timeout_ms;  /* announced to clients */
+    uint32_t idle_timeout_ms;  /* announced, unless the data plane allows less */
     uint16_t max_streams;      /* announced, unless the data plane allows fewer */
     struct rate handshakes;    /* answered, over all sources; half of it without cookies */
     struct rate prefix;        /* answered, per source prefix */

@@ -57,6 +57,8 @@ const char *dp_hello_wrong(const struct jp_ipc_data_hello *h)
         return "its hello has a wrong max_packet";
     if (h->max_streams == 0)
         return "its hello has a wrong max_streams";
+    if (h->idle_timeout_max_ms < 1000)
+        return "its hello has a wrong idle_timeout_max_ms";
     if (h->fec_k > 64 || h->fec_r > 16 || (h->fec_k == 0) != (h->fec_r == 0))
         return "its hello has a wrong FEC";
     if (h->stats_size != sizeof(struct jp_stats))

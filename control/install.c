@@ -17,7 +17,7 @@ static_assert((int)JP_IPC_SECRET == (int)KDF_HASH_LEN, "a secret fits a message"
 static int send_install(struct handshakes *h, const struct jp_path *path,
                         const struct hs_result *result, const struct recent_reply *reply)
 {
-    uint32_t idle = h->config->idle_timeout_ms;
+    uint32_t idle = h->keys->server.params.idle_timeout_ms; /* as announced */
     struct jp_ipc_install install = {
         .h = {JP_IPC_MAGIC, JP_IPC_VERSION, JP_IPC_INSTALL},
         .path = *path,

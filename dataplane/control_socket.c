@@ -126,6 +126,7 @@ int control_welcome(int fd, const struct dataplane *dp)
         .max_streams = dp->config.max_streams,
         .fec_k = dp->config.fec_k,
         .fec_r = dp->config.fec_r,
+        .idle_timeout_max_ms = dp->config.idle_timeout_max_ms,
     };
     union {
         struct cmsghdr align;

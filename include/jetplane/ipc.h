@@ -86,7 +86,7 @@ struct jp_ipc_data_hello {
     uint8_t fec_k, fec_r; /* FEC asked of clients, 0: none */
     uint8_t pad[6];
     uint8_t toeplitz_key[52];
-    uint8_t pad2[4];
+    uint32_t idle_timeout_max_ms; /* no session's is longer */
     uint8_t reta[JP_RETA_MAX];
 };
 

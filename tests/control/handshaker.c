@@ -1,7 +1,7 @@
 /* A client's side of handshakes for tests in Python, one line in, one line out:
  *
  *   hello          -> hello ID HEX       a new client and its ClientHello
- *   input ID HEX   -> ignore | send HEX | done SERVER_SPI ALG IDENTITY
+ *   input ID HEX   -> ignore | send HEX | done SERVER_SPI ALG IDLE_TIMEOUT_MS IDENTITY
  *   reset IDENTITY HEX -> quote HEX | ignore     check a Reset
  *
  * IDs count from 0; at most CLIENTS_MAX clients. */
@@ -70,7 +70,8 @@ static void input(char *arguments)
         print_hex("send ", clients[id]->hello, HS_CLIENT_HELLO_LEN);
         break;
     case HS_DONE:
-        snprintf(before, sizeof(before), "done %" PRIu32 " %d ", result.server_spi, result.alg);
+        snprintf(before, sizeof(before), "done %" PRIu32 " %d %" PRIu32 " ", result.server_spi,
+                 result.alg, result.peer.idle_timeout_ms);
         print_hex(before, result.server_identity, HS_IDENTITY_LEN);
         break;
     }

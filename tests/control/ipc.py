@@ -17,7 +17,7 @@ DATA_HELLO, PUNT, UNKNOWN_SPI, INSTALLED, RETIRED, SESSION, LIST_END = range(64,
 
 HEADER = struct.Struct("=IHH")
 PATH = struct.Struct("=16s16sHH6s6sHBB12s")
-HELLO = struct.Struct("=16sIIIHBBHHBB6s52s4s512s")
+HELLO = struct.Struct("=16sIIIHBBHHBB6s52sI512s")
 SIZES = {
     CONTROL_HELLO: 16, INSTALL: 1560, RETIRE: 16, SEND: 1480, LIST: 32, QUERY: 24, STOP: 8,
     DATA_HELLO: 620, PUNT: 1480, UNKNOWN_SPI: 104, INSTALLED: 16, RETIRED: 16, SESSION: 200,
@@ -88,6 +88,7 @@ class DataPlane:
         self.reta = bytes(i % lcores for i in range(reta_size)) if lcores else bytes(reta_size)
         self.boot_id = os.urandom(16)
         self.sessions = []
+        self.patience = 5  # seconds for room to send
         self.stats = stats_file(self.boot_id, lcores)
         self.peer = None
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -109,12 +110,13 @@ class DataPlane:
     def hello(self, **changed):
         f = dict(boot_id=self.boot_id, pid=os.getpid(), max_sessions=self.max_sessions,
                  stats_size=STATS_SIZE, reta_size=len(self.reta), lcores=self.lcores, tier=3,
-                 max_packet=1472, max_streams=256, fec_k=20, fec_r=4, reta=self.reta)
+                 max_packet=1472, max_streams=256, fec_k=20, fec_r=4,
+                 idle_timeout_max_ms=3600000, reta=self.reta)
         f.update(changed)
         return message(DATA_HELLO, HELLO.pack(
             f["boot_id"], f["pid"], f["max_sessions"], f["stats_size"], f["reta_size"],
             f["lcores"], f["tier"], f["max_packet"], f["max_streams"], f["fec_k"], f["fec_r"],
-            bytes(6), TOEPLITZ_KEY, bytes(4), f["reta"]))
+            bytes(6), TOEPLITZ_KEY, f["idle_timeout_max_ms"], f["reta"]))
 
     def accept(self, timeout=5):
         """Take jetplaned's connection and its hello, and say nothing yet."""
@@ -125,7 +127,7 @@ class DataPlane:
         assert kind == CONTROL_HELLO, kind
 
     def send(self, data, fds=()):
-        self.peer.settimeout(5)  # receiving may have set a shorter one
+        self.peer.settimeout(self.patience)  # receiving may have set another
         self.peer.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
                           if fds else [])
 

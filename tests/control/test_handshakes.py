@@ -41,10 +41,25 @@ def test_session_is_installed(daemon, peer, clients):
     assert (install.idle_timeout_ms, install.max_streams, install.max_packet) == (30000, 100, 1472)
     assert (install.fec_k, install.fec_r) == (0, 0)
     identity = daemon.status()["jetplaned"]["identity"]
-    assert clients.input(number, install.reply) == ["done", str(install.server_spi), "1", identity]
+    assert clients.input(number, install.reply) == \
+        ["done", str(install.server_spi), "1", "30000", identity]
     peer.installed(install.server_spi)
     wait_for(lambda: daemon.count("ok") == 1)
     assert daemon.status()["handshakes"]["installing"] == 0
+
+
+@pytest.mark.parametrize("cap, idle", [(1000, 1000), (19999, 19999), (20000, 20000), (86400000, 20000)])
+def test_idle_timeout_is_what_the_data_plane_allows(make_daemon, make_peer, clients, cap, idle):
+    """Client and data plane are told the same."""
+    daemon = make_daemon("idle_timeout_ms: 20000")
+    peer = make_peer(daemon)
+    peer.accept()
+    peer.send(peer.hello(idle_timeout_max_ms=cap), [peer.stats])
+    number, hello = clients.hello()
+    peer.punt(hello)
+    install = ipc.Install(peer.expect(ipc.INSTALL))
+    assert install.idle_timeout_ms == idle
+    assert clients.input(number, install.reply)[3] == str(idle)
 
 
 def test_server_prefers_its_suite(make_daemon, make_peer, clients):

@@ -45,6 +45,7 @@ def test_wrong_first_message(daemon, make_peer, data):
     dict(reta=bytes([4]) * 512), dict(tier=0), dict(tier=4), dict(max_sessions=0),
     dict(max_sessions=2**32 - 1), dict(max_packet=100), dict(max_packet=65535),
     dict(max_streams=0), dict(fec_k=65), dict(fec_r=17), dict(fec_k=0), dict(stats_size=0),
+    dict(idle_timeout_max_ms=0), dict(idle_timeout_max_ms=999),
     dict(stats_size=ipc.STATS_SIZE + 1), dict(boot_id=bytes(16)),
 ], ids=str)
 def test_wrong_hello(daemon, make_peer, changed):
@@ -158,7 +159,7 @@ def test_full_socket_does_not_stall(daemon, make_peer):
     """A data plane that does not read: the control socket answers all the same, and nothing grows."""
     peer = make_peer(daemon)
     peer.connect()
-    peer.peer.setblocking(False)
+    peer.patience = 0
     sent = 0
     try:
         for sent in range(100000):
@@ -166,6 +167,7 @@ def test_full_socket_does_not_stall(daemon, make_peer):
     except BlockingIOError:
         pass
     assert 100 < sent < 99999
+    peer.patience = 5
     assert daemon.status()["data_plane"]["state"] == "up"
     assert len(peer.serve(0.3)) > 50
     assert daemon.status()["data_plane"]["state"] == "up"

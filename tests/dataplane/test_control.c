@@ -185,6 +185,7 @@ static void hello(void **state)
     assert_int_equal(m.lcores, PLANE_LCORES);
     assert_int_equal(m.stats_size, sizeof(struct jp_stats));
     assert_int_equal(m.max_packet, 1500 - 48);
+    assert_int_equal(m.idle_timeout_max_ms, plane->dp.config.idle_timeout_max_ms);
     for (uint32_t spi = 256; spi < 100000; spi += 777)
         assert_int_equal(m.reta[toeplitz_spi(m.toeplitz_key, spi) & (m.reta_size - 1u)],
                          owner_of(&plane->dp, spi));
