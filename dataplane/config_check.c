@@ -258,6 +258,11 @@ static void check_together(struct check *c, struct config *config)
         complain(c, "steer_ring", "%u is not a power of two", config->steer_ring);
     if (!config->fec_k != !config->fec_r)
         complain(c, "fec_k", "%u with fec_r %u: give both or none", config->fec_k, config->fec_r);
+    else if (config->fec_r > config->fec_k)
+        complain(c, "fec_r", "%u is more than fec_k, %u", config->fec_r, config->fec_k);
+    for (unsigned i = 0; i < config->listeners; i++)
+        if (config->listener[i].sink == JP_SINK_SOURCE && config->max_streams < 2)
+            complain(c, "max_streams", "1 is too few for a source, which sends on stream 1");
     if (config->max_sessions < config->lcores)
         complain(c, "max_sessions", "%u is less than one for each worker", config->max_sessions);
 }

@@ -17,7 +17,7 @@
     X(fec_blocks, 4096, 8, 16777216)                                                               \
     X(fec_symbols, 16384, 64, 16777216)                                                            \
     X(stream_chunks, 0, 0, 16777216)                                                               \
-    X(reorder_max, 256, 1, 65536)                                                                  \
+    X(reorder_max, 256, 1, 1024)                                                                   \
     X(reorder_timeout_us, 50000, 1000, 10000000)                                                   \
     X(fec_flush_us, 5000, 1000, 1000000)                                                           \
     X(fec_expire_us, 100000, 1000, 10000000)                                                       \

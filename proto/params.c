@@ -44,7 +44,7 @@ static bool values_valid(const uint32_t values[PARAMS])
     for (unsigned i = 0; i < PARAMS; i++)
         if (values[i] < ranges[i].min || values[i] > ranges[i].max)
             return false;
-    return (values[3] == 0) == (values[4] == 0);
+    return (values[3] == 0) == (values[4] == 0) && values[4] <= values[3];
 }
 
 bool hs_params_valid(const struct hs_params *params)

@@ -54,8 +54,10 @@ static void test_params_matrix(void **state)
         {"030244ff", false},
         {"03026328", true}, /* 9000 */
         {"03026329", false},
-        {"040114050104", true}, /* FEC 20 + 4 */
-        {"040114", false},      /* one without the other */
+        {"040114050104", true},  /* FEC 20 + 4 */
+        {"040104050104", true},  /* as many repairs as sources */
+        {"040103050104", false}, /* but not more */
+        {"040114", false},       /* one without the other */
         {"050104", false},
         {"0402404005"
          "0110",
