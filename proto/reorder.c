@@ -66,6 +66,8 @@ static bool insert(struct reorder_stream *s, struct reorder_node *n)
 {
     struct reorder_node *prev = s->tail; /* most come in order behind a gap */
 
+    if (prev && !before(s->head->seq, s->head->offset, n->seq, n->offset))
+        prev = NULL; /* the gap itself, or the head again: no walk */
     while (prev && before(n->seq, n->offset, prev->seq, prev->offset))
         prev = prev->prev;
     struct reorder_node *next = prev ? prev->next : s->head;

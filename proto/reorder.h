@@ -40,8 +40,8 @@ enum reorder_verdict {
 };
 
 /* Push one fragment. *held is the session's count over all its streams. *out is NULL or a list.
- * What comes in order, or late by little, is O(1); the worst case walks what the stream holds, at
- * most max_held. */
+ * What comes in order, late by little, or no later than all that is held is O(1); the worst case
+ * walks what the stream holds, at most max_held. */
 enum reorder_verdict reorder_push(struct reorder_stream *s, uint32_t *held,
                                   const struct reorder_limits *lim, struct reorder_node *n,
                                   uint64_t now, struct reorder_node **out);

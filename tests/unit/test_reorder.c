@@ -300,6 +300,32 @@ static void drain_takes_all(void **state)
     assert_int_equal(held, 0);
 }
 
+/* What is no later than all that is held is placed or refused without a walk: a node in the middle
+ * has its way to the head broken off, and who walks it ends at the decoy. */
+static void early_ones_do_not_walk(void **state)
+{
+    struct reorder_node f[5], again, decoy = fragment(0, 0, 1, true);
+    struct rx rx = {0};
+    uint32_t held = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++) {
+        f[i] = fragment(2 + i, 0, 10, true);
+        assert_int_equal(push(&rx, &held, &limits, &f[i], 0), REORDER_HELD);
+    }
+    f[2].prev = &decoy;
+    again = fragment(2, 0, 10, true);
+    assert_int_equal(push(&rx, &held, &limits, &again, 0), REORDER_DUPLICATE);
+    again = fragment(1, 0, 10, true);
+    assert_int_equal(push(&rx, &held, &limits, &again, 0), REORDER_HELD);
+    assert_ptr_equal(rx.s.head, &again);
+    assert_ptr_equal(again.next, &f[0]);
+    assert_null(decoy.next);
+    f[2].prev = &f[1];
+    deliver(&rx, reorder_drain(&rx.s, &held));
+    assert_int_equal(rx.n, 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +338,7 @@ int main(void)
         cmocka_unit_test(nothing_may_be_held),
         cmocka_unit_test(streams_are_independent),
         cmocka_unit_test(drain_takes_all),
+        cmocka_unit_test(early_ones_do_not_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
