@@ -55,7 +55,7 @@ static bool make_pools(struct lcore *lc, int socket)
            make_pool(&lc->fec.blocks, fec_block_size(), config->fec_blocks, socket) &&
            make_pool(&lc->fec_decoders, sizeof(struct fec_dec), n, socket) &&
            make_pool(&lc->fec_encoders, sizeof(struct fec_enc), n, socket) &&
-           make_pool(&lc->streams, sizeof(struct stream_chunk), config->stream_chunks, socket);
+           make_pool(&lc->streams.pool, sizeof(struct stream_chunk), config->stream_chunks, socket);
 }
 
 size_t lcore_footprint(const struct config *config)
@@ -138,7 +138,7 @@ static void hash_spi_bytes(struct lcore *lc)
 }
 
 struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs,
-                        volatile bool *stop)
+                        const bool *stop)
 {
     int socket = (int)rte_lcore_to_socket_id(index + 1); /* the main lcore is 0 */
     struct lcore *lc = rte_zmalloc_socket("lcore", sizeof(*lc), 128, socket);
@@ -153,6 +153,7 @@ struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool
                                               .timeout_us = dp->config.reorder_timeout_us};
         lc->held_max = mbufs->size / 2 / dp->config.lcores;
         hash_spi_bytes(lc);
+        queue_init(&lc->unread);
         queue_init(&lc->frames);
         queue_init(&lc->released);
     }

@@ -19,6 +19,7 @@
 #include "jetplane/stats.h"
 #include "limit.h"
 #include "pool.h"
+#include "streams.h"
 #include "toeplitz.h"
 #include "wheel.h"
 
@@ -74,8 +75,10 @@ struct lcore {
     struct rte_ring *punts;
     struct rte_mempool *command_pool, *event_pool;
     struct prefix_limit *punt_limit, *reset_limit;
-    volatile bool *stop;       /* set by the main lcore */
+    const bool *stop;          /* set by the main lcore; atomic */
     uint16_t spi_hash[4][256]; /* what each byte of an SPI adds (xor) to its hash's low bits */
+
+    bool quiet; /* atomic, set by the worker: it stopped receiving and hands on no more packets */
 
     /* the worker's own */
     uint64_t now; /* us since the data plane started; read once a turn */
@@ -86,12 +89,14 @@ struct lcore {
     struct fec_pools fec;
     struct pool fec_decoders; /* struct fec_dec, for sessions whose peer sends FEC */
     struct pool fec_encoders;
-    struct pool streams;          /* struct stream_chunk */
+    struct stream_pool streams;
     struct burst rx;              /* the burst on the receive path */
+    struct packet_queue unread;   /* authentic, their frames not read yet */
     struct packet_queue frames;   /* read from their packets, not reordered yet */
     struct packet_queue released; /* in order, to be delivered */
     struct reorder_limits reorder;
-    uint32_t held_max;      /* packets in all reorder queues, so that receiving never starves */
+    uint32_t held_max;      /* packets in all reorder queues, so that receiving never starves; a
+                               session may hold a quarter of what is left of it */
     struct session *doomed; /* to be ended when the burst is through */
     struct egress *egress;  /* the transmit path (egress/egress.h) */
 };

@@ -18,8 +18,10 @@
 #include "session.h"
 #include "setup.h"
 
+enum { STOP_S = 3 }; /* longer than workers take */
+
 static struct dataplane dp;
-static volatile bool stop_workers;
+static bool stop_workers; /* atomic */
 static volatile sig_atomic_t stop_asked;
 
 static const char usage[] =
@@ -137,6 +139,29 @@ static void say_ready(void)
             dp.config.hugepages ? "hugepages" : "no hugepages", tiers[dp.tier]);
 }
 
+/* Nobody works any more, and all that was said was relayed. */
+static bool has_ended(void)
+{
+    for (unsigned i = 0; i < dp.lcores; i++)
+        if (rte_eal_get_lcore_state(i + 1) == RUNNING || !rte_ring_empty(dp.lcore[i]->events) ||
+            !rte_ring_empty(dp.lcore[i]->punts))
+            return false;
+    return true;
+}
+
+/* The workers close their sessions, and the control plane hears of it if it still listens. */
+static void stop(void)
+{
+    uint64_t deadline = rte_rdtsc() + STOP_S * rte_get_tsc_hz();
+
+    __atomic_store_n(&stop_workers, true, __ATOMIC_RELAXED);
+    while (!has_ended() && rte_rdtsc() < deadline) {
+        control_turn(&dp);
+        stats_heartbeat(&dp);
+    }
+    rte_eal_mp_wait_lcore();
+}
+
 static void run(void)
 {
     uint64_t hz = rte_get_tsc_hz(), next_sample = rte_rdtsc();
@@ -152,8 +177,7 @@ static void run(void)
             next_sample += hz;
         }
     }
-    stop_workers = true;
-    rte_eal_mp_wait_lcore();
+    stop();
 }
 
 int main(int argc, char **argv)

@@ -39,6 +39,7 @@ static void refuse(struct lcore *lc, struct session *s)
 {
     epoch_rx_wipe(&s->rx);
     epoch_tx_wipe(&s->tx);
+    streams_fini(&s->streams, &lc->streams);
     session_table_remove(lc->sessions, s);
 }
 
@@ -54,7 +55,7 @@ static int begin(struct lcore *lc, struct session *s, const struct jp_ipc_instal
     s->idle_timeout_ms = RTE_MIN(in->idle_timeout_ms, config->idle_timeout_max_ms);
     s->created = s->last_rx = lc->now;
     egress_session_path(lc, s, &in->path);
-    streams_init(&s->streams, config->max_streams);
+    streams_init(&s->streams, &lc->streams, config->max_streams);
     if (epoch_rx_init(&s->rx, lc->aead, in->alg, in->c2s_secret) != 0 ||
         epoch_tx_init(&s->tx, lc->aead, in->alg, in->s2c_secret) != 0)
         return -EINVAL;
@@ -195,6 +196,7 @@ void session_ack(struct lcore *lc, struct session *s)
     uint8_t frame[ACK_FRAME_MAX];
 
     egress_frames(lc, s, frame, (uint32_t)(ack_put(&s->ack, &s->replay, lc->now, frame) - frame));
+    s->epoch_acked = true;
     count(lc, JP_acks_sent, 1);
 }
 

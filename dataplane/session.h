@@ -23,6 +23,7 @@ struct session {
     uint32_t client_spi; /* in packets to the client */
     uint8_t listener;    /* index into config.listener, by the port of the handshake */
     bool confirmed;      /* an authentic packet came */
+    bool epoch_acked;    /* an ACK of a packet of rx.epoch was sent: the next may begin */
     bool fec_refused; /* no decoder was free when FEC began: sources are read, nothing is recovered
                        */
     uint8_t doom;     /* enum jp_retired: about to be ended; 0: alive */

@@ -45,7 +45,7 @@ unsigned worker_turn(struct lcore *lc);
 /* lcore.c: make worker `index`'s struct lcore with all it owns, once steering is set up; NULL, said
  * on stderr, when memory is short. */
 struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool *mbufs,
-                        volatile bool *stop);
+                        const bool *stop);
 /* Give back what is not DPDK's memory, which goes with the process: crypto state and sessions. */
 void lcore_free(struct lcore *lc);
 /* Bytes of DPDK memory that lcore_new takes for one worker of this configuration: what main

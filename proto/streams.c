@@ -1,22 +1,34 @@
 #include "streams.h"
 
-void streams_init(struct streams *t, uint32_t max)
+void streams_init(struct streams *t, struct stream_pool *chunks, uint32_t max)
 {
     *t = (struct streams){.max = max};
+    chunks->empty++;
 }
 
-static struct stream *make(struct streams *t, struct pool *chunks, uint32_t id)
+/* A table's first chunk may be any, a further one only what the empty tables leave. */
+static struct stream_chunk *chunk_get(struct streams *t, struct stream_pool *chunks)
+{
+    struct pool *pool = &chunks->pool;
+    struct stream_chunk *c;
+
+    if (t->chunks && pool->capacity - pool->used <= chunks->empty)
+        return NULL;
+    if (!(c = pool_get(pool)))
+        return NULL;
+    if (!t->chunks)
+        chunks->empty--;
+    c->next = t->chunks;
+    c->used = 0;
+    return t->chunks = c;
+}
+
+static struct stream *make(struct streams *t, struct stream_pool *chunks, uint32_t id)
 {
     struct stream_chunk *c = t->chunks;
 
-    if (!c || c->used == STREAMS_PER_CHUNK) {
-        c = pool_get(chunks);
-        if (!c)
-            return NULL;
-        c->next = t->chunks;
-        c->used = 0;
-        t->chunks = c;
-    }
+    if ((!c || c->used == STREAMS_PER_CHUNK) && !(c = chunk_get(t, chunks)))
+        return NULL;
     struct stream *s = &c->s[c->used];
 
     c->ids[c->used++] = id;
@@ -25,7 +37,7 @@ static struct stream *make(struct streams *t, struct pool *chunks, uint32_t id)
     return s;
 }
 
-struct stream *streams_find(struct streams *t, struct pool *chunks, uint32_t id)
+struct stream *streams_find(struct streams *t, struct stream_pool *chunks, uint32_t id)
 {
     if (id >= t->max)
         return NULL;
@@ -41,11 +53,13 @@ struct stream *streams_find(struct streams *t, struct pool *chunks, uint32_t id)
     return s;
 }
 
-void streams_fini(struct streams *t, struct pool *chunks)
+void streams_fini(struct streams *t, struct stream_pool *chunks)
 {
+    if (!t->chunks)
+        chunks->empty--;
     for (struct stream_chunk *c = t->chunks, *next; c; c = next) {
         next = c->next;
-        pool_put(chunks, c);
+        pool_put(&chunks->pool, c);
     }
-    streams_init(t, t->max);
+    *t = (struct streams){0};
 }

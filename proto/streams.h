@@ -26,6 +26,13 @@ struct stream_chunk {
     struct stream s[STREAMS_PER_CHUNK];
 };
 
+/* What the sessions of one thread share: objects of struct stream_chunk. One is kept free for every
+ * table that has none yet, so the streams of some never cost another its first ones. */
+struct stream_pool {
+    struct pool pool;
+    uint32_t empty; /* tables without a chunk */
+};
+
 struct streams {
     struct stream_chunk *chunks;
     struct stream *last; /* the one used last: most packets hit it */
@@ -33,16 +40,16 @@ struct streams {
     uint32_t max; /* ids must be below it; the negotiated limit */
 };
 
-void streams_init(struct streams *t, uint32_t max);
+/* Every table that was begun is ended by streams_fini. */
+void streams_init(struct streams *t, struct stream_pool *chunks, uint32_t max);
 /* streams_get for another stream than the last. */
-struct stream *streams_find(struct streams *t, struct pool *chunks, uint32_t id);
-/* The stream, made when new; NULL when id >= max or the pool (objects of struct stream_chunk) is
- * dry. */
-static inline struct stream *streams_get(struct streams *t, struct pool *chunks, uint32_t id)
+struct stream *streams_find(struct streams *t, struct stream_pool *chunks, uint32_t id);
+/* The stream, made when new; NULL when id >= max or no chunk is left for this table. */
+static inline struct stream *streams_get(struct streams *t, struct stream_pool *chunks, uint32_t id)
 {
     return t->last && t->last->id == id ? t->last : streams_find(t, chunks, id);
 }
 /* The caller has drained every stream's reorder queue. */
-void streams_fini(struct streams *t, struct pool *chunks);
+void streams_fini(struct streams *t, struct stream_pool *chunks);
 
 #endif

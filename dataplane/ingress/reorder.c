@@ -24,6 +24,16 @@ void reorder_release(struct lcore *lc, struct stream *st, struct reorder_node *l
     }
 }
 
+/* A session may hold its limit, or a quarter of what all may still hold: so nobody can take it all,
+ * and the more is held the less each may add. */
+static uint32_t may_hold(const struct lcore *lc)
+{
+    uint64_t held = lc->counter[JP_held];
+    uint64_t share = held < lc->held_max ? (lc->held_max - held) / 4 : 0;
+
+    return (uint32_t)RTE_MIN(share, lc->reorder.max_held);
+}
+
 static void push_fragment(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 {
     struct packet *p = packet_of(m);
@@ -37,8 +47,7 @@ static void push_fragment(struct lcore *lc, struct session *s, struct rte_mbuf *
         drop(lc, m, JP_stream_limit);
         return;
     }
-    if (lc->counter[JP_held] >= lc->held_max)
-        limits.max_held = 0; /* nothing more may wait: its gap is skipped at once */
+    limits.max_held = may_hold(lc);
     verdict = reorder_push(&st->rx, &s->held, &limits, &p->node, lc->now, &out);
     lc->counter[JP_held] += (uint64_t)s->held - held;
     if (verdict == REORDER_DUPLICATE) {

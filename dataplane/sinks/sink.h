@@ -13,8 +13,8 @@ struct sink {
     /* Take one delivered data frame: packet_of(m)'s data [data, data_len). Takes m; its fate is
      * already counted. */
     void (*take)(struct lcore *lc, struct session *s, struct rte_mbuf *m);
-    /* Run what is due now; returns when to be called again (us, UINT64_MAX: never). NULL: no clock.
-     */
+    /* Run what is due now; returns when to be called again (us, 0: when data came again). NULL: no
+     * clock. */
     uint64_t (*tick)(struct lcore *lc, struct session *s);
 };
 

@@ -72,8 +72,8 @@ static uint64_t source_tick(struct lcore *lc, struct session *s)
     const struct config_listener *listener = &lc->dp->config.listener[s->listener];
     struct stream *st = streams_get(&s->streams, &lc->streams, SOURCE_STREAM);
 
-    if (s->source_next == 0 || !st)
-        return UINT64_MAX;
+    if (!st) /* the next data tries again */
+        return 0;
     if (s->source_next + LAG_US < lc->now)
         s->source_next = lc->now - LAG_US;
     if (s->source_next <= lc->now) {

@@ -164,7 +164,8 @@ static void check_pools(const struct lcore *lc)
     assert_int_equal(lc->fec.blocks.used, 0);
     assert_int_equal(lc->fec_decoders.used, 0);
     assert_int_equal(lc->fec_encoders.used, 0);
-    assert_int_equal(lc->streams.used, 0);
+    assert_int_equal(lc->streams.pool.used, 0);
+    assert_int_equal(lc->streams.empty, 0);
     assert_int_equal(rte_mempool_in_use_count(lc->command_pool), 0);
     assert_int_equal(rte_mempool_in_use_count(lc->event_pool), 0);
 }

@@ -31,7 +31,7 @@ struct plane {
     struct aead *aead; /* the clients' */
     struct rte_ring *in[PLANE_PORTS][PLANE_LCORES], *out[PLANE_PORTS][PLANE_LCORES];
     uint64_t now;
-    volatile bool stop;
+    bool stop;       /* atomic */
     unsigned in_use; /* mbufs when a test began */
 };
 

@@ -88,7 +88,7 @@ struct rig *rig_start(void)
     pool_start(&lc->fec.symbols, lc->fec.symbol_max, 64);
     pool_start(&lc->fec.blocks, fec_block_size(), 16);
     pool_start(&lc->fec_encoders, sizeof(struct fec_enc), 4);
-    pool_start(&lc->streams, sizeof(struct stream_chunk), 8);
+    pool_start(&lc->streams.pool, sizeof(struct stream_chunk), 8);
     lc->wheel = rte_malloc("wheel", sizeof(struct wheel), 64);
     wheel_init(lc->wheel, lc->now / TIMER_TICK_US);
     lc->far = rte_malloc("wheel", sizeof(struct wheel), 64);
@@ -99,7 +99,7 @@ struct rig *rig_start(void)
 static unsigned in_use(const struct lcore *lc)
 {
     return rte_mempool_in_use_count(lc->mbufs) + lc->fec.symbols.used + lc->fec.blocks.used +
-           lc->fec_encoders.used + lc->streams.used;
+           lc->fec_encoders.used + lc->streams.pool.used + lc->streams.empty;
 }
 
 int rig_setup(void **state)
@@ -137,7 +137,7 @@ struct rig_session *rig_session(struct rig *rig, const struct jp_path *path, enu
     s->idle_timeout_ms = 30000;
     s->last_rx = s->created = rig->lc.now;
     egress_session_path(&rig->lc, s, path);
-    streams_init(&s->streams, 100);
+    streams_init(&s->streams, &rig->lc.streams, 100);
     assert_int_equal(epoch_tx_init(&s->tx, rig->lc.aead, alg, secret), 0);
     assert_int_equal(epoch_rx_init(&rs->peer, rig->lc.aead, alg, secret), 0);
     return rs;

@@ -201,6 +201,32 @@ static void source_never_catches_up(void **state)
     rig_session_free(rig, rs);
 }
 
+/* Without its stream it sends nothing, and begins when data comes again. */
+static void source_begins_anew(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_session *rs = session_of(rig, JP_SINK_SOURCE);
+    struct stream_pool *pool = &rig->lc.streams;
+    struct stream_chunk *taken[8 + 1];
+    unsigned n = 0;
+
+    while ((taken[n] = pool_get(&pool->pool)))
+        n++;
+    take(rig, rs, 3, 0, 0, 10, true);
+    rig->lc.now += TIMER_TICK_US;
+    rs->s.source_next = tick(rig, rs);
+    assert_int_equal(rs->s.source_next, 0);
+    assert_int_equal(rig->counter[JP_tx_packets], 0);
+    while (n > 0)
+        pool_put(&pool->pool, taken[--n]);
+    take(rig, rs, 3, 1, 0, 10, true);
+    assert_int_not_equal(rs->s.source_next, 0);
+    rig->lc.now += TIMER_TICK_US;
+    rs->s.source_next = tick(rig, rs);
+    assert_in_range(source_messages(rig, rs, 0, 700), 1, 4);
+    rig_session_free(rig, rs);
+}
+
 static void source_fragments_long_messages(void **state)
 {
     static const uint16_t sizes[] = {1, 255, 256, 257, 1400, 1401, 2900, 65535};
@@ -227,6 +253,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(discard_sends_nothing, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(source_keeps_its_pace, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(source_never_catches_up, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(source_begins_anew, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(source_fragments_long_messages, rig_setup, rig_teardown),
     };
 

@@ -10,14 +10,14 @@
 #include "streams.h"
 
 /* A pool of n chunks full of garbage, as a used one is. */
-static struct pool dirty_pool(uint32_t n, void **mem)
+static struct stream_pool dirty_pool(uint32_t n, void **mem)
 {
     size_t bytes = pool_footprint(sizeof(struct stream_chunk), n);
-    struct pool pool;
+    struct stream_pool pool = {0};
 
     *mem = aligned_alloc(64, bytes);
     memset(*mem, 0xa5, bytes);
-    pool_init(&pool, *mem, sizeof(struct stream_chunk), n);
+    pool_init(&pool.pool, *mem, sizeof(struct stream_chunk), n);
     return pool;
 }
 
@@ -29,10 +29,10 @@ static void made_once_and_found(void **state)
     struct streams t;
     uint32_t count = 0;
     void *mem;
-    struct pool pool = dirty_pool(MAX / STREAMS_PER_CHUNK + 1, &mem);
+    struct stream_pool pool = dirty_pool(MAX / STREAMS_PER_CHUNK + 1, &mem);
 
     (void)state;
-    streams_init(&t, MAX);
+    streams_init(&t, &pool, MAX);
     for (int i = 0; i < 20000; i++) {
         uint32_t id = (uint32_t)rng_below(&rng, MAX);
         struct stream *s = streams_get(&t, &pool, id);
@@ -52,10 +52,10 @@ static void made_once_and_found(void **state)
         assert_ptr_equal(s, made[id]);
         assert_int_equal(s->tx_seq, 1000 + id);
         assert_int_equal(t.count, count);
-        assert_int_equal(pool.used, (count + STREAMS_PER_CHUNK - 1) / STREAMS_PER_CHUNK);
+        assert_int_equal(pool.pool.used, (count + STREAMS_PER_CHUNK - 1) / STREAMS_PER_CHUNK);
     }
     streams_fini(&t, &pool);
-    assert_int_equal(pool.used, 0);
+    assert_int_equal(pool.pool.used, 0);
     free(mem);
 }
 
@@ -65,10 +65,10 @@ static void walking_the_chunks_meets_each_once(void **state)
     bool met[50] = {0};
     unsigned n = 0;
     void *mem;
-    struct pool pool = dirty_pool(10, &mem);
+    struct stream_pool pool = dirty_pool(10, &mem);
 
     (void)state;
-    streams_init(&t, 1000);
+    streams_init(&t, &pool, 1000);
     for (uint32_t i = 0; i < 50; i++)
         streams_get(&t, &pool, 7 * i);
     for (struct stream_chunk *c = t.chunks; c; c = c->next)
@@ -85,19 +85,21 @@ static void ids_are_capped(void **state)
 {
     struct streams t;
     void *mem;
-    struct pool pool = dirty_pool(10, &mem);
+    struct stream_pool pool = dirty_pool(10, &mem);
 
     (void)state;
-    streams_init(&t, 10);
+    streams_init(&t, &pool, 10);
     assert_null(streams_get(&t, &pool, 10));
     assert_null(streams_get(&t, &pool, 65535));
     assert_null(streams_get(&t, &pool, UINT32_MAX));
-    assert_int_equal(pool.used, 0);
+    assert_int_equal(pool.pool.used, 0);
     assert_non_null(streams_get(&t, &pool, 9));
     assert_null(streams_get(&t, &pool, 10));
     assert_int_equal(streams_get(&t, &pool, 9)->id, 9);
-    streams_init(&t, 0);
+    streams_fini(&t, &pool);
+    streams_init(&t, &pool, 0);
     assert_null(streams_get(&t, &pool, 0));
+    streams_fini(&t, &pool);
     free(mem);
 }
 
@@ -105,10 +107,10 @@ static void dry_pool(void **state)
 {
     struct streams t;
     void *mem;
-    struct pool pool = dirty_pool(1, &mem);
+    struct stream_pool pool = dirty_pool(1, &mem);
 
     (void)state;
-    streams_init(&t, 100);
+    streams_init(&t, &pool, 100);
     for (uint32_t id = 0; id < STREAMS_PER_CHUNK; id++)
         assert_non_null(streams_get(&t, &pool, id));
     assert_null(streams_get(&t, &pool, STREAMS_PER_CHUNK));
@@ -116,10 +118,44 @@ static void dry_pool(void **state)
     assert_int_equal(streams_get(&t, &pool, 3)->id, 3); /* those that exist go on */
     streams_fini(&t, &pool);
     assert_int_equal(t.count, 0);
+    streams_init(&t, &pool, 100);
     assert_int_equal(streams_get(&t, &pool, STREAMS_PER_CHUNK)->id, STREAMS_PER_CHUNK);
     streams_fini(&t, &pool);
+    streams_init(&t, &pool, 100);
     streams_fini(&t, &pool); /* of an empty table */
-    assert_int_equal(pool.used, 0);
+    assert_int_equal(pool.pool.used, 0);
+    assert_int_equal(pool.empty, 0);
+    free(mem);
+}
+
+/* One table takes all it can get: every other one, and those that come later while a chunk is left,
+ * still get their first. */
+static void first_chunks_are_kept(void **state)
+{
+    enum { TABLES = 5, CHUNKS = 9 };
+    struct streams greedy, t[TABLES];
+    void *mem;
+    struct stream_pool pool = dirty_pool(CHUNKS, &mem);
+    uint32_t id = 0;
+
+    (void)state;
+    streams_init(&greedy, &pool, 1000);
+    for (unsigned i = 0; i < TABLES; i++)
+        streams_init(&t[i], &pool, 1000);
+    while (streams_get(&greedy, &pool, id))
+        id++;
+    assert_int_equal(id, (CHUNKS - TABLES) * STREAMS_PER_CHUNK);
+    for (unsigned i = 0; i < TABLES; i++)
+        assert_non_null(streams_get(&t[i], &pool, 1));
+    assert_int_equal(pool.pool.used, CHUNKS);
+    streams_fini(&greedy, &pool);
+    for (id = 0; streams_get(&t[0], &pool, id);) /* all others have theirs: no more is kept */
+        id++;
+    assert_int_equal(id, (CHUNKS - TABLES + 1) * STREAMS_PER_CHUNK);
+    for (unsigned i = 0; i < TABLES; i++)
+        streams_fini(&t[i], &pool);
+    assert_int_equal(pool.pool.used, 0);
+    assert_int_equal(pool.empty, 0);
     free(mem);
 }
 
@@ -130,6 +166,7 @@ int main(void)
         cmocka_unit_test(walking_the_chunks_meets_each_once),
         cmocka_unit_test(ids_are_capped),
         cmocka_unit_test(dry_pool),
+        cmocka_unit_test(first_chunks_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
