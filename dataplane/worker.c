@@ -63,12 +63,26 @@ unsigned worker_turn(struct lcore *lc)
     return work;
 }
 
-/* Close the sessions and give everything that is still under way its fate. */
+static bool all_quiet(const struct dataplane *dp)
+{
+    for (unsigned i = 0; i < dp->lcores; i++)
+        if (!__atomic_load_n(&dp->lcore[i]->quiet, __ATOMIC_ACQUIRE))
+            return false;
+    return true;
+}
+
+/* Give everything that is still under way its fate, what others hand over until the last of them
+ * stopped receiving too; then close the sessions. */
 static void finish(struct lcore *lc)
 {
+    bool quiet;
+
+    __atomic_store_n(&lc->quiet, true, __ATOMIC_RELEASE);
+    do {
+        quiet = all_quiet(lc->dp);
+        egress_run(lc);
+    } while (take_over(lc) > 0 || !quiet);
     sessions_shutdown(lc, SHUTDOWN_US);
-    while (take_over(lc) > 0)
-        ;
     egress_run(lc);
 }
 
@@ -86,7 +100,7 @@ int worker_run(void *arg)
     uint64_t last = rte_rdtsc();
     unsigned idle = 0;
 
-    while (!*lc->stop) {
+    while (!__atomic_load_n(lc->stop, __ATOMIC_RELAXED)) {
         uint64_t tsc = rte_rdtsc();
 
         if (idle == 0) /* the turn before found work */

@@ -3,6 +3,9 @@
 #include "plane.h"
 
 #include <errno.h>
+#include <pthread.h>
+
+#include <rte_cycles.h>
 
 #include "bytes.h"
 #include "rng.h"
@@ -534,6 +537,40 @@ static void accounts_for_anything(void **state)
     assert_true(plane_count(plane, JP_sessions_failed) > 0);
 }
 
+/* ---- stopping ---- */
+
+static void *run_worker(void *lcore)
+{
+    worker_run(lcore);
+    return NULL;
+}
+
+/* One worker sees the stop long before another, which still hands packets over to it. */
+static void stopping_loses_no_packet(void **state)
+{
+    struct plane *plane = *state;
+    pthread_t first;
+
+    plane_workers(plane, 2);
+    plane->stop = true;
+    struct client c = client_new(plane, 1, 0);
+
+    assert_int_equal(client_install(&c), 0);
+    assert_int_equal(pthread_create(&first, NULL, run_worker, plane->dp.lcore[0]), 0);
+    rte_delay_us_sleep(50000);
+    c.queue = 1;
+    client_send(&c, (const uint8_t[]){FRAME_PING}, 1);
+    worker_turn(plane->dp.lcore[1]);
+    run_worker(plane->dp.lcore[1]);
+    assert_int_equal(pthread_join(first, NULL), 0);
+    plane->stop = false;
+    for (unsigned i = 0; i < 2; i++)
+        plane->dp.lcore[i]->quiet = false;
+    assert_int_equal(rte_ring_count(plane->dp.lcore[0]->steered), 0);
+    assert_int_equal(plane_count(plane, JP_control), 1);
+    assert_int_equal(plane_count(plane, JP_sessions_retired), 1);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, plane_setup, plane_teardown)
 
 int main(void)
@@ -558,6 +595,7 @@ int main(void)
         CASE(owners_serve_their_sessions),
         CASE(polls_the_queues_a_port_has),
         CASE(accounts_for_anything),
+        CASE(stopping_loses_no_packet),
     };
 
     return cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
