@@ -53,12 +53,14 @@ static inline struct rte_mbuf *mbuf_of(struct reorder_node *n)
  * may release more than it was given. */
 struct packet_queue {
     struct reorder_node *head, **end;
+    uint32_t n;
 };
 
 static inline void queue_init(struct packet_queue *q)
 {
     q->head = NULL;
     q->end = &q->head;
+    q->n = 0;
 }
 
 static inline void queue_push(struct packet_queue *q, struct reorder_node *n)
@@ -66,6 +68,7 @@ static inline void queue_push(struct packet_queue *q, struct reorder_node *n)
     n->next = NULL;
     *q->end = n;
     q->end = &n->next;
+    q->n++;
 }
 
 /* Move all of `from` behind q. */
@@ -75,6 +78,7 @@ static inline void queue_splice(struct packet_queue *q, struct packet_queue *fro
         return;
     *q->end = from->head;
     q->end = from->end;
+    q->n += from->n;
     queue_init(from);
 }
 
@@ -82,8 +86,11 @@ static inline struct reorder_node *queue_pop(struct packet_queue *q)
 {
     struct reorder_node *n = q->head;
 
-    if (n && !(q->head = n->next))
+    if (!n)
+        return NULL;
+    if (!(q->head = n->next))
         q->end = &q->head;
+    q->n--;
     return n;
 }
 

@@ -23,6 +23,7 @@ enum frame_type {
 
 enum { FRAME_STREAM_OFF = 1, FRAME_STREAM_FIN = 2, FRAME_STREAM_LEN = 4, FRAME_DATAGRAM_LEN = 1 };
 enum { FRAME_STREAM_IDS = 1 << 16, FRAME_MESSAGE_MAX = 1 << 24 };
+enum { FRAME_DATA_MAX = 16 }; /* STREAM and DATAGRAM frames in one packet */
 enum {
     FRAME_ACK_RANGES_MAX = 32,
     FRAME_STREAM_HDR_MAX = 1 + 8 + 8 + 4 + 8,

@@ -125,9 +125,15 @@ static void read_packet(struct lcore *lc, struct rte_mbuf *m)
     reading_end(&r, ok);
 }
 
+/* What was read is handed on as soon as it fills a burst: the copies of one burst's frames never
+ * pile up. */
 uint16_t ingress_fec(struct lcore *lc, struct burst *b)
 {
+    struct reorder_node *n;
+
     for (uint16_t i = 0; i < b->n; i++)
-        read_packet(lc, b->m[i]);
+        queue_push(&lc->unread, &packet_of(b->m[i])->node);
+    while (lc->frames.n < BURST_MAX && (n = queue_pop(&lc->unread)))
+        read_packet(lc, mbuf_of(n));
     return burst_refill(b, &lc->frames);
 }

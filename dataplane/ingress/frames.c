@@ -43,6 +43,12 @@ static struct packet *add_unit(struct reading *r, const uint8_t *data, uint32_t 
     return p;
 }
 
+/* One packet never becomes more work than this (docs/protocol.md section 4). */
+static bool may_hold_more(struct reading *r)
+{
+    return ++r->data_frames <= FRAME_DATA_MAX;
+}
+
 static void read_stream(struct reading *r, const struct frame *f)
 {
     struct packet *p = add_unit(r, f->u.stream.data, f->u.stream.len);
@@ -65,12 +71,17 @@ static void read_datagram(struct reading *r, const struct frame *f)
         p->is_datagram = 1;
 }
 
-static void answer_challenge(struct reading *r, const uint8_t data[8])
+/* False when it is not the packet's first. */
+static bool answer_challenge(struct reading *r, const uint8_t data[8])
 {
     uint8_t frame[16];
 
+    if (r->challenged)
+        return false;
+    r->challenged = true;
     egress_frames(r->lc, r->s, frame,
                   (uint32_t)(frame_put_path(frame, FRAME_PATH_RESPONSE, data) - frame));
+    return true;
 }
 
 /* Frames that are no data. False when they break the protocol. */
@@ -87,8 +98,7 @@ static bool read_control(struct reading *r, const struct frame *f)
         return true;
     case FRAME_PATH_CHALLENGE:
         r->eliciting = true;
-        answer_challenge(r, f->u.path_data);
-        return true;
+        return answer_challenge(r, f->u.path_data);
     case FRAME_FEC_REPAIR:
         r->eliciting = true;
         fec_repair(r, f);
@@ -121,11 +131,13 @@ bool frames_read(struct reading *r, const uint8_t *p, const uint8_t *end, bool i
         switch (f.type) {
         case FRAME_STREAM:
             r->eliciting = true;
-            read_stream(r, &f);
+            if ((ok = may_hold_more(r)))
+                read_stream(r, &f);
             break;
         case FRAME_DATAGRAM:
             r->eliciting = true;
-            read_datagram(r, &f);
+            if ((ok = may_hold_more(r)))
+                read_datagram(r, &f);
             break;
         case FRAME_FEC_SOURCE:
             ok = read_source(r, &f, p);

@@ -16,6 +16,8 @@ struct reading {
     struct rte_mbuf *m;        /* the packet, or the copy of a recovered source */
     struct packet_queue units; /* its data frames: the first is m itself, the others are copies */
     bool eliciting;            /* it wants an acknowledgement */
+    bool challenged;           /* it holds a PATH_CHALLENGE */
+    unsigned data_frames;      /* STREAM and DATAGRAM frames so far */
     enum jp_counter fate;      /* of m when it has no data frame */
 };
 
