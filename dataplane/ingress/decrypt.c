@@ -91,6 +91,13 @@ static void open_gathered(struct lcore *lc, struct opening *o, struct burst *b, 
     o->n = o->scratch.n = 0;
 }
 
+/* A peer enters an epoch only when a packet of the one before was acknowledged: without that every
+ * packet could cost us a new key. */
+static bool is_early(const struct session *s, uint64_t pn)
+{
+    return epoch_of(pn) > s->rx.epoch && !s->epoch_acked;
+}
+
 /* Add a packet to those to be opened, unless it is a replay or of an epoch too far. */
 static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, struct session *s)
 {
@@ -102,7 +109,8 @@ static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, stru
         drop(lc, m, verdict == REPLAY_SEEN ? JP_replay_seen : JP_replay_old);
         return;
     }
-    if (epoch_of(p->pn) != s->rx.epoch && !(key = scratch_key(lc, &o->scratch, s, p->pn))) {
+    if (epoch_of(p->pn) != s->rx.epoch &&
+        (is_early(s, p->pn) || !(key = scratch_key(lc, &o->scratch, s, p->pn)))) {
         drop(lc, m, JP_epoch_far);
         return;
     }

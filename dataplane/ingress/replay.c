@@ -31,6 +31,7 @@ static enum replay_verdict accept_packet(struct lcore *lc, struct session *s, st
         return verdict;
     if (epoch_of(pn) > s->rx.epoch) {
         epoch_rx_commit(&s->rx, lc->aead, pn);
+        s->epoch_acked = false;
         count(lc, JP_rekeys, 1);
     }
     if (pn + 1 == s->replay.end)

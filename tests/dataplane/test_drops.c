@@ -390,6 +390,8 @@ static void auth_failed_next(struct plane *plane)
 {
     struct client c = client_start(plane, CLIENT, PLANE_ECHO);
     uint8_t payload[PLANE_FRAME_MAX];
+
+    client_session(&c)->epoch_acked = true;
     uint32_t len =
         client_seal(&c, UINT64_C(1) << EPOCH_SHIFT, (const uint8_t[]){FRAME_PING}, 1, payload);
 

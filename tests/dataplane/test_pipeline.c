@@ -70,25 +70,85 @@ static void takes_priority_tags(void **state)
     client_expect_data(&c, 1, 42);
 }
 
+/* n datagrams of a byte, from `first` up. */
+static uint8_t *put_datagrams(uint8_t *p, unsigned n, uint8_t first)
+{
+    for (unsigned i = 0; i < n; i++) {
+        *p++ = FRAME_DATAGRAM | FRAME_DATAGRAM_LEN;
+        *p++ = 1;
+        *p++ = (uint8_t)(first + i);
+    }
+    return p;
+}
+
 static void splits_a_packets_frames(void **state)
 {
     struct plane *plane = *state;
     struct client c = client_start(plane, 1, PLANE_ECHO);
     uint8_t frames[1300];
-    uint8_t *p = frames;
 
-    for (uint8_t i = 0; i < 200; i++) { /* more units than a burst holds */
-        *p++ = FRAME_DATAGRAM | FRAME_DATAGRAM_LEN;
-        *p++ = 1;
-        *p++ = i;
-    }
-    client_send(&c, frames, (uint32_t)(p - frames));
+    for (unsigned i = 0; i < 12; i++) /* more units than a burst holds */
+        client_send(&c, frames,
+                    (uint32_t)(put_datagrams(frames, FRAME_DATA_MAX, (uint8_t)(16 * i)) - frames));
     plane_turn(plane);
-    for (uint8_t i = 0; i < 200; i++)
-        client_expect_data(&c, 1, i);
+    for (unsigned i = 0; i < 12 * FRAME_DATA_MAX; i++)
+        client_expect_data(&c, 1, (uint8_t)i);
     client_expect_nothing(&c);
-    assert_int_equal(plane_count(plane, JP_split_frames), 199);
-    assert_int_equal(plane_count(plane, JP_delivered), 200);
+    assert_int_equal(plane_count(plane, JP_split_frames), 180);
+    assert_int_equal(plane_count(plane, JP_delivered), 192);
+}
+
+/* One packet asks for too much: the session is closed, with nothing done but what was counted. */
+static void expect_violation(struct client *c, const uint8_t *frames, const uint8_t *end)
+{
+    uint64_t failed = plane_count(c->plane, JP_sessions_failed);
+
+    client_send(c, frames, (uint32_t)(end - frames));
+    plane_turn(c->plane);
+    assert_int_equal(plane_count(c->plane, JP_sessions_failed), failed + 1);
+    assert_null(client_session(c));
+}
+
+static void caps_a_packets_frames(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    uint8_t frames[1300], *p;
+
+    expect_violation(&c, frames, put_datagrams(frames, FRAME_DATA_MAX + 1, 0));
+    assert_int_equal(plane_ignore_sent(plane), 1); /* the CLOSE */
+    c = client_start(plane, 2, PLANE_ECHO);
+    p = frame_put_fec_source_hdr(frames, 0, 0, 3 * FRAME_DATA_MAX);
+    p = put_datagrams(p, FRAME_DATA_MAX, 0);
+    expect_violation(&c, frames, put_datagrams(p, 1, 0)); /* inside and behind a symbol */
+    assert_int_equal(plane_ignore_sent(plane), 1);
+    c = client_start(plane, 3, PLANE_ECHO);
+    p = frame_put_path(frames, FRAME_PATH_CHALLENGE, (const uint8_t[8]){1});
+    expect_violation(&c, frames, frame_put_path(p, FRAME_PATH_CHALLENGE, (const uint8_t[8]){2}));
+    assert_int_equal(plane_ignore_sent(plane), 2); /* the first's answer, too */
+    assert_int_equal(plane_count(plane, JP_delivered), 0);
+}
+
+/* A burst of packets full of frames takes no more packet buffers at once than two bursts do. */
+static void a_burst_of_frames_leaves_buffers(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    static struct rte_mbuf *taken[65536];
+    uint8_t frames[1300];
+    unsigned n;
+
+    for (unsigned i = 0; i < BURST_MAX; i++)
+        client_send(&c, frames,
+                    (uint32_t)(put_datagrams(frames, FRAME_DATA_MAX, (uint8_t)i) - frames));
+    for (n = 0; rte_mempool_avail_count(plane->mbufs) > 2 * BURST_MAX; n++) {
+        assert_in_range(n, 0, RTE_DIM(taken) - 1);
+        taken[n] = rte_pktmbuf_alloc(plane->mbufs);
+    }
+    plane_turn(plane);
+    rte_pktmbuf_free_bulk(taken, n);
+    assert_int_equal(plane_count(plane, JP_no_mbuf), 0);
+    assert_int_equal(plane_count(plane, JP_delivered), BURST_MAX * FRAME_DATA_MAX);
 }
 
 /* ---- order ---- */
@@ -141,6 +201,28 @@ static void skips_gaps_when_too_much_waits(void **state)
 }
 
 /* A message that lost a part is not continued; the next one is whole again. */
+/* Who holds all it may leaves the others as much as it takes. */
+static void held_packets_have_a_cap(void **state)
+{
+    struct plane *plane = *state;
+    struct client greedy = client_start(plane, 1, PLANE_DISCARD);
+    struct client other = client_start(plane, 2, PLANE_ECHO);
+    struct lcore *lc = plane->dp.lcore[0];
+    uint32_t was = lc->held_max;
+
+    lc->held_max = plane->dp.config.reorder_max;
+    for (uint32_t id = 1; id <= 20; id++)
+        client_send_stream(&greedy, id, 1, 0, true, 8, 0);
+    plane_turn(plane);
+    assert_in_range(plane_count(plane, JP_held), 1, lc->held_max / 4);
+    client_send_stream(&other, 1, 1, 0, true, 8, 1);
+    client_send_stream(&other, 1, 0, 0, true, 8, 0);
+    plane_turn(plane);
+    client_expect_data(&other, 8, 0);
+    client_expect_data(&other, 8, 1);
+    lc->held_max = was;
+}
+
 static void breaks_messages_off(void **state)
 {
     struct plane *plane = *state;
@@ -156,23 +238,6 @@ static void breaks_messages_off(void **state)
     client_expect_data(&c, 8, 50);
     assert_int_equal(plane_count(plane, JP_gap_broken), 2);
     plane_ignore_sent(plane);
-}
-
-/* All workers' held packets together have a cap: a lot of sessions with gaps cannot take all
- * buffers. */
-static void held_packets_have_a_cap(void **state)
-{
-    struct plane *plane = *state;
-    struct client c = client_start(plane, 1, PLANE_ECHO);
-    uint32_t was = plane->dp.lcore[0]->held_max;
-
-    plane->dp.lcore[0]->held_max = 2;
-    for (uint32_t id = 0; id < 3; id++)
-        client_send_stream(&c, id, 1, 0, true, 8, (uint8_t)id);
-    plane_turn(plane);
-    assert_int_equal(plane_count(plane, JP_held), 2);
-    client_expect_data(&c, 8, 2);
-    plane->dp.lcore[0]->held_max = was;
 }
 
 /* ---- FEC ---- */
@@ -528,6 +593,16 @@ static void send_ack(struct client *c, uint64_t pn)
     client_send(c, frame, (uint32_t)(end - frame));
 }
 
+/* The next epoch, once the server has acknowledged a packet of this one; all it sent is gone. */
+static void next_epoch(struct client *c)
+{
+    client_send(c, (const uint8_t[]){FRAME_PING}, 1);
+    plane_pass(c->plane, 30000);
+    plane_ignore_sent(c->plane);
+    c->tx.acked = true;
+    assert_int_equal(epoch_tx_rotate(&c->tx, c->plane->aead), 0);
+}
+
 static void follows_the_clients_epochs(void **state)
 {
     struct plane *plane = *state;
@@ -548,8 +623,7 @@ static void follows_the_clients_epochs(void **state)
             assert_int_equal(plane_count(plane, JP_replay_old), epoch);
         }
         late_len = client_seal(&c, c.tx.next_pn++, datagram, 2, late);
-        c.tx.acked = true;
-        assert_int_equal(epoch_tx_rotate(&c.tx, plane->aead), 0);
+        next_epoch(&c);
     }
     assert_int_equal(client_session(&c)->rx.epoch, 4);
     assert_int_equal(plane_count(plane, JP_rekeys), 4);
@@ -567,8 +641,7 @@ static void mixes_epochs_in_a_burst(void **state)
 
     for (unsigned i = 0; i < 8; i++)
         len[i] = client_seal(&c, border - 8 + i, datagram, 2, old[i]);
-    c.tx.acked = true;
-    assert_int_equal(epoch_tx_rotate(&c.tx, plane->aead), 0);
+    next_epoch(&c);
     for (unsigned i = 0; i < 8; i++) {
         client_send(&c, datagram, 2);
         client_send_payload(&c, old[i], len[i]);
@@ -588,10 +661,9 @@ static void opens_three_epochs_in_a_burst(void **state)
     uint64_t border = UINT64_C(1) << EPOCH_SHIFT;
     uint32_t len = client_seal(&c, border - 1, datagram, 2, late);
 
-    c.tx.acked = true;
-    assert_int_equal(epoch_tx_rotate(&c.tx, plane->aead), 0);
+    next_epoch(&c);
     client_send(&c, datagram, 2);
-    plane_turn(plane);
+    plane_pass(plane, 30000); /* acknowledged */
     client_send(&c, datagram, 2);
     client_send_payload(&c, late, len);
     c.tx.acked = true;
@@ -612,8 +684,7 @@ static void many_sessions_change_epochs_at_once(void **state)
 
     for (unsigned i = 0; i < 12; i++) {
         c[i] = client_start(plane, i, PLANE_DISCARD);
-        c[i].tx.acked = true;
-        assert_int_equal(epoch_tx_rotate(&c[i].tx, plane->aead), 0);
+        next_epoch(&c[i]);
     }
     for (unsigned round = 0; round < 3; round++)
         for (unsigned i = 0; i < 12; i++)
@@ -621,6 +692,33 @@ static void many_sessions_change_epochs_at_once(void **state)
     plane_turn(plane);
     assert_int_equal(plane_count(plane, JP_delivered), 36);
     assert_int_equal(plane_count(plane, JP_rekeys), 12);
+}
+
+/* A client that rushes through epochs makes us derive no key before we acknowledged one of its
+ * packets. */
+static void epochs_wait_for_our_ack(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+
+    client_send_datagram(&c, 1, 0);
+    plane_turn(plane);
+    c.tx.acked = true; /* it lies */
+    assert_int_equal(epoch_tx_rotate(&c.tx, plane->aead), 0);
+    client_send_datagram(&c, 1, 1);
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_epoch_far), 1);
+    plane_pass(plane, 30000);
+    client_send_datagram(&c, 1, 2);
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_delivered), 2);
+    assert_int_equal(client_session(&c)->rx.epoch, 1);
+    c.tx.acked = true; /* and again: the ACK was of the epoch before */
+    assert_int_equal(epoch_tx_rotate(&c.tx, plane->aead), 0);
+    client_send_datagram(&c, 1, 3);
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_epoch_far), 2);
+    assert_int_equal(plane_count(plane, JP_rekeys), 1);
 }
 
 static void enters_epochs_when_acknowledged(void **state)
@@ -657,6 +755,8 @@ int main(void)
         CASE(echoes_over_vlan),
         CASE(takes_priority_tags),
         CASE(splits_a_packets_frames),
+        CASE(caps_a_packets_frames),
+        CASE(a_burst_of_frames_leaves_buffers),
         CASE(restores_order),
         CASE(skips_gaps_in_time),
         CASE(skips_gaps_when_too_much_waits),
@@ -680,6 +780,7 @@ int main(void)
         CASE(mixes_epochs_in_a_burst),
         CASE(opens_three_epochs_in_a_burst),
         CASE(many_sessions_change_epochs_at_once),
+        CASE(epochs_wait_for_our_ack),
         CASE(enters_epochs_when_acknowledged),
     };
 
