@@ -77,8 +77,8 @@ static int sync_directory(const char *path)
     return rc;
 }
 
-/* Write the seed under another name, then give it its own unless that is taken meanwhile (-EEXIST).
- */
+/* Write the seed under another name, then give it its own unless that is taken (-EEXIST):
+ * meanwhile, or by a link that leads nowhere. */
 static int write_seed(const char *path, const uint8_t seed[SEED_LEN])
 {
     char copy[PATH_MAX], temporary[PATH_MAX];
@@ -115,10 +115,10 @@ int identity_load(const char *path, uint8_t identity[HS_IDENTITY_LEN], uint8_t s
     if (rc == -ENOENT) {
         randombytes_buf(seed, sizeof(seed));
         rc = write_seed(path, seed);
-        if (rc == -EEXIST)
-            rc = read_seed(path, seed);
-        else if (rc == 0)
+        if (rc == 0)
             log_info("made a new identity: %s", path);
+        else if (rc == -EEXIST && (rc = read_seed(path, seed)) == -ENOENT)
+            log_error("identity file %s: a link that leads nowhere", path);
     }
     if (rc == 0)
         crypto_sign_seed_keypair(identity, secret, seed);

@@ -67,6 +67,14 @@ def test_link_is_judged_by_its_target(stopped):
     assert print_identity(stopped).returncode == 1
 
 
+def test_link_that_leads_nowhere_is_refused(stopped):
+    stopped.identity.symlink_to("target")
+    refused = print_identity(stopped)
+    assert refused.returncode == 1 and "a link that leads nowhere" in refused.stderr
+    assert os.listdir(stopped.dir).count("target") == 0
+    assert not [name for name in os.listdir(stopped.dir) if name.startswith("identity.key.")]
+
+
 def test_other_files_are_refused(stopped):
     stopped.identity.symlink_to("/dev/zero")
     assert print_identity(stopped).returncode == 1
