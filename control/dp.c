@@ -19,6 +19,9 @@ enum {
     RETRY_US = CLOCK_SECOND / 10,
     RETRY_VIOLATION_US = CLOCK_SECOND / 2, /* after a data plane that speaks wrongly */
     GREETING_US = CLOCK_SECOND,
+    RETRY_DOUBLINGS = 6,          /* of RETRY_US, at most */
+    LASTS_US = 15 * CLOCK_SECOND, /* longer than another jetplaned waits to take it back */
+    SHORT_LIVED_MANY = 3,
     SOCKET_BUFFER = 1 << 20,
     DESCRIPTORS_MAX = 4,
 };
@@ -56,13 +59,28 @@ void dp_free(struct dp *dp)
     free(dp->out);
 }
 
+/* A connection that was up ended before it lasted. Once is ordinary. Again and again means that
+ * another jetplaned takes it whenever we took it back: so ever less often, and said once. */
+static uint64_t retry_short_lived(struct dp *dp)
+{
+    unsigned doublings = dp->short_lived < RETRY_DOUBLINGS ? dp->short_lived : RETRY_DOUBLINGS;
+
+    if (++dp->short_lived == SHORT_LIVED_MANY)
+        log_warning("data plane at %s: ends every connection soon; does another jetplaned use it? "
+                    "Trying less often",
+                    dp->path);
+    return (uint64_t)RETRY_US << doublings;
+}
+
 static void lost(struct dp *dp, const char *why, uint64_t retry_us)
 {
     bool was_up = dp->state == DP_UP;
 
-    if (was_up || !dp->silent)
+    if (!dp->silent)
         log_warning("data plane at %s: %s", dp->path, why);
     dp->silent = true;
+    if (was_up && dp->deadline != UINT64_MAX && retry_us == RETRY_US)
+        retry_us = retry_short_lived(dp);
     disconnect(dp, retry_us);
     if (was_up)
         dp->user->down(dp->user->arg);
@@ -124,6 +142,7 @@ static void connect_now(struct dp *dp)
     int rc = open_socket(dp->path);
 
     if (rc < 0) {
+        dp->short_lived = 0; /* nobody uses it */
         lost(dp, strerror(-rc), RETRY_US);
         return;
     }
@@ -141,11 +160,32 @@ static void connect_now(struct dp *dp)
         greet(dp);
 }
 
+static void say_connected(const struct dp *dp)
+{
+    if (!dp->silent)
+        log_info("data plane at %s: connected, pid %u, %u lcores, tier %u", dp->path, dp->hello.pid,
+                 dp->hello.lcores, dp->hello.tier);
+}
+
+/* The connection lasts. */
+static void settle(struct dp *dp)
+{
+    bool was_silent = dp->silent;
+
+    dp->silent = false;
+    if (was_silent)
+        say_connected(dp);
+    dp->short_lived = 0;
+    dp->deadline = UINT64_MAX;
+}
+
 void dp_tick(struct dp *dp, uint64_t now)
 {
-    if (dp->state == DP_UP || now < dp->deadline)
+    if (now < dp->deadline)
         return;
-    if (dp->state == DP_GREETING)
+    if (dp->state == DP_UP)
+        settle(dp);
+    else if (dp->state == DP_GREETING)
         violation(dp, "no answer to our hello");
     else
         connect_now(dp);
@@ -281,10 +321,10 @@ static void take_hello(struct dp *dp, const struct jp_ipc_data_hello *hello, int
     }
     dp->hello = *hello;
     dp->state = DP_UP;
-    dp->silent = false;
+    dp->deadline = clock_us() + LASTS_US;
+    dp->silent = dp->short_lived >= SHORT_LIVED_MANY;
     dp->connects++;
-    log_info("data plane at %s: connected, pid %u, %u lcores, tier %u", dp->path, hello->pid,
-             hello->lcores, hello->tier);
+    say_connected(dp);
     if (dp->user->up(dp->user->arg) < 0)
         lost(dp, "cannot be served", RETRY_VIOLATION_US);
 }

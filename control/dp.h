@@ -39,8 +39,9 @@ struct dp {
     const struct dp_user *user;
     enum dp_state state;
     struct loop_watch watch; /* fd -1: none */
-    uint64_t deadline;       /* us; DP_AWAY: next try, DP_GREETING: give up */
-    bool silent;             /* it was logged that the data plane is away */
+    uint64_t deadline;       /* us; DP_AWAY: next try, DP_GREETING: give up, DP_UP: it lasts */
+    bool silent;             /* comings and goings are not news any more */
+    unsigned short_lived;    /* connections in a row that did not last */
 
     struct jp_ipc_data_hello hello;
     const struct jp_stats *stats; /* DP_UP: mapped read-only */

@@ -3,6 +3,7 @@
 import errno
 import os
 import struct
+import time
 
 import ipc
 import pytest
@@ -308,6 +309,36 @@ def test_data_plane_comes_back(daemon, make_peer, clients):
     peer.punt(hello)  # its session is gone, so the repeated hello gets a new one
     peer.expect(ipc.INSTALL)
     assert daemon.status()["data_plane"]["connects"] == 2
+
+
+def test_data_plane_that_another_jetplaned_takes(daemon, make_peer):
+    """Each of the two takes the place of the other, and loses it again: ever less often, and said once."""
+    peer = make_peer(daemon)
+    began = time.monotonic()
+    times = 5
+    for _ in range(times):
+        peer.connect()
+        peer.hang_up()
+    peer.connect()
+    # at least 0.1 + 0.2 + ... s were waited; a machine may be slower, but not faster
+    assert time.monotonic() - began >= 0.1 * (2**times - 1)
+    log = daemon.log.read_text()
+    assert log.count("does another jetplaned use it?") == 1
+    assert log.count("connection closed") == log.count(": connected, pid") == 3
+    assert daemon.status()["data_plane"]["connects"] == times + 1
+
+
+def test_data_plane_that_restarts_often(daemon, make_peer):
+    """While it is away nobody else uses it."""
+    for _ in range(5):
+        peer = make_peer(daemon)
+        peer.connect()
+        peer.hang_up()
+        peer.listener.close()
+        time.sleep(0.7)  # for jetplaned to try
+    log = daemon.log.read_text()
+    assert "does another jetplaned use it?" not in log
+    assert log.count("connection closed") == log.count(": connected, pid") == 5
 
 
 def test_full_data_plane_costs_no_handshake(make_daemon, make_peer, clients):
