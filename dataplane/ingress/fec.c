@@ -132,7 +132,10 @@ uint16_t ingress_fec(struct lcore *lc, struct burst *b)
     struct reorder_node *n;
 
     for (uint16_t i = 0; i < b->n; i++)
-        queue_push(&lc->unread, &packet_of(b->m[i])->node);
+        if (likely(lc->frames.n < BURST_MAX))
+            read_packet(lc, b->m[i]);
+        else
+            queue_push(&lc->unread, &packet_of(b->m[i])->node);
     while (lc->frames.n < BURST_MAX && (n = queue_pop(&lc->unread)))
         read_packet(lc, mbuf_of(n));
     return burst_refill(b, &lc->frames);
