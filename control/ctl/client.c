@@ -83,7 +83,7 @@ static struct answer parse(json_t *reply)
     if (error)
         answer = answer_error(CTL_REFUSED, "%s", error);
     else if (!answer.result)
-        answer = answer_error(CTL_UNREACHABLE, "jetplaned gave no answer");
+        answer = answer_error(CTL_FAILED, "jetplaned gave no answer");
     json_decref(reply);
     return answer;
 }
@@ -96,8 +96,8 @@ struct answer client_ask(const char *socket, json_t *request)
 
     json_decref(request);
     if (fd < 0) {
-        answer = answer_error(CTL_UNREACHABLE, "cannot reach jetplaned at %s: %s", socket,
-                              strerror(errno));
+        answer =
+            answer_error(CTL_FAILED, "cannot reach jetplaned at %s: %s", socket, strerror(errno));
     } else {
         /* jetplaned may refuse before it reads, so its answer is looked for even if sending failed
          */

@@ -7,9 +7,9 @@
 /* Exit codes. */
 enum {
     CTL_OK = 0,
-    CTL_USAGE = 1,
-    CTL_UNREACHABLE = 2, /* no jetplaned behind the socket, or it does not answer */
-    CTL_REFUSED = 3,     /* it answered with an error: no such session, data plane away ... */
+    CTL_FAILED = 1,  /* no jetplaned behind the socket, it does not answer, or stdout is full */
+    CTL_USAGE = 2,   /* as the other programs' */
+    CTL_REFUSED = 3, /* it answered with an error: no such session, data plane away ... */
 };
 
 /* What came of it: a result (owned by who gets this), or a code and text. */

@@ -45,6 +45,15 @@ static void say_error(const struct arguments *arguments, const char *text)
     }
 }
 
+/* The exit code, once what was printed has really been written. */
+static int finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fputs("jetctl: cannot write the output\n", stderr);
+    return code == CTL_OK ? CTL_FAILED : code;
+}
+
 static void __attribute__((noreturn, format(printf, 2, 3)))
 mistake(const struct arguments *arguments, const char *format, ...)
 {
@@ -57,7 +66,7 @@ mistake(const struct arguments *arguments, const char *format, ...)
     say_error(arguments, text);
     if (!arguments->json)
         fputs("Try 'jetctl --help'.\n", stderr);
-    exit(CTL_USAGE);
+    exit(finish(CTL_USAGE));
 }
 
 static void print_help(void)
@@ -85,7 +94,7 @@ static void print_help(void)
           "                    " JP_CTL_SOCKET "\n"
           "  --help            this text\n"
           "\n"
-          "Exit codes: 0 done, 1 wrong usage, 2 jetplaned cannot be reached, 3 it answered with\n"
+          "Exit codes: 0 done, 1 jetplaned cannot be reached, 2 wrong usage, 3 it answered with\n"
           "an error (no such session, the data plane is away, ...).\n",
           stdout);
 }
@@ -157,7 +166,7 @@ static unsigned parse_options(int argc, char **argv, struct arguments *a)
             break;
         case 'h':
             print_help();
-            exit(CTL_OK);
+            exit(finish(CTL_OK));
         default:
             mistake(a, "unknown option or missing argument: %s", argv[optind - 1]);
         }
@@ -229,7 +238,7 @@ static int run_watching(const struct command *command, struct arguments *argumen
         if (!redraw && !arguments->json)
             putchar('\n');
         if (fflush(stdout) != 0)
-            return CTL_OK; /* nobody reads any more */
+            return CTL_OK; /* finish says it */
         nanosleep(&pause, NULL);
     }
 }
@@ -247,5 +256,5 @@ int main(int argc, char **argv)
     command = parse_command(argv + optind, &arguments, given);
     code = arguments.watch > 0 ? run_watching(command, &arguments) : run_once(command, &arguments);
     json_decref(arguments.before);
-    return code;
+    return finish(code);
 }

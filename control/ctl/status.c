@@ -85,13 +85,13 @@ void status_print(const json_t *result, const struct arguments *arguments)
     print_handshakes(json_object_get(result, "handshakes"));
 }
 
-/* Works without jetplaned, too: then it has only its own. */
+/* Works without jetplaned, too: then there is only its own. */
 struct answer version_fetch(struct arguments *arguments)
 {
     struct answer answer = ask(arguments, "version");
 
     if (!answer.result)
-        answer = (struct answer){.result = json_object()};
+        answer = (struct answer){.result = json_pack("{s:n, s:n}", "jetplaned", "data_plane")};
     json_object_set_new(answer.result, "jetctl", json_string(JP_VERSION));
     return answer;
 }

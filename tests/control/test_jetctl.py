@@ -43,7 +43,7 @@ def test_help_names_every_command(daemon):
     assert shown.returncode == 0
     for command in COMMANDS:
         assert re.search(rf"^  {command} ", shown.stdout, re.M)
-    assert "Exit codes" in shown.stdout
+    assert "0 done, 1 jetplaned cannot be reached, 2 wrong usage, 3 it answered" in shown.stdout
 
 
 @pytest.mark.parametrize("arguments", [
@@ -55,9 +55,9 @@ def test_help_names_every_command(daemon):
 ], ids=" ".join)
 def test_wrong_usage(daemon, arguments):
     said = daemon.jetctl(*arguments)
-    assert said.returncode == 1 and said.stdout == "" and said.stderr.startswith("jetctl: ")
+    assert said.returncode == 2 and said.stdout == "" and said.stderr.startswith("jetctl: ")
     said = daemon.jetctl("--json", *arguments)
-    assert said.returncode == 1
+    assert said.returncode == 2
     assert list(json.loads(said.stdout)) == ["error"]
 
 
@@ -65,10 +65,30 @@ def test_unreachable(tmp_path):
     for arguments in (["status"], ["stats", "--rate"], ["stop"]):
         said = subprocess.run([JETCTL, "--socket", tmp_path / "none", *arguments],
                               capture_output=True, text=True)
-        assert said.returncode == 2 and "cannot reach jetplaned" in said.stderr
+        assert said.returncode == 1 and "cannot reach jetplaned" in said.stderr
         said = subprocess.run([JETCTL, "--json", "--socket", tmp_path / "none", *arguments],
                               capture_output=True, text=True)
-        assert said.returncode == 2 and "cannot reach" in json.loads(said.stdout)["error"]
+        assert said.returncode == 1 and "cannot reach" in json.loads(said.stdout)["error"]
+
+
+def test_version_without_jetplaned(tmp_path):
+    arguments = [JETCTL, "--socket", tmp_path / "none", "version"]
+    said = subprocess.run([*arguments, "--json"], capture_output=True, text=True)
+    version = json.loads(said.stdout)
+    assert said.returncode == 0 and list(version) == ["jetplaned", "data_plane", "jetctl"]
+    assert version["jetplaned"] is None and version["data_plane"] is None
+    text = subprocess.run(arguments, capture_output=True, text=True).stdout
+    assert re.search(r"jetplaned +away\njetplane-dp +away", text)
+
+
+@pytest.mark.parametrize("arguments, code", [
+    (["--help"], 1), (["status"], 1), (["status", "--watch", "0.1"], 1), (["--json", "ports"], 3),
+    (["--json", "nonsense"], 2)], ids=lambda a: " ".join(a) if isinstance(a, list) else str(a))
+def test_full_disk_is_noticed(daemon, arguments, code):
+    with open("/dev/full", "w") as full:
+        said = subprocess.run([JETCTL, "--socket", daemon.socket, *arguments], stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=10)
+    assert said.returncode == code and "cannot write" in said.stderr
 
 
 def test_silent_jetplaned(tmp_path):
@@ -77,7 +97,7 @@ def test_silent_jetplaned(tmp_path):
         listener.listen()
         said = subprocess.run([JETCTL, "--socket", tmp_path / "s", "status"], capture_output=True,
                               text=True, timeout=20)
-    assert said.returncode == 2 and "no answer" in said.stderr
+    assert said.returncode == 1 and "no answer" in said.stderr
 
 
 @pytest.mark.parametrize("command", [["stats"], ["drops"], ["sessions"], ["session", "5"],

@@ -98,4 +98,4 @@ def test_errors(make_plane):
     wait_for(lambda: plane._jetctl("stats").returncode == 3, 5, "jetplaned to notice")
     assert plane.jetctl("status")["data_plane"]["state"] == "away"
     plane.daemon.kill()
-    assert plane._jetctl("status").returncode == 2
+    assert plane._jetctl("status").returncode == 1
