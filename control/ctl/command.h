@@ -66,6 +66,14 @@ static inline double num(const json_t *object, const char *key)
     return json_number_value(json_object_get(object, key));
 }
 
+/* Exact, unlike num. */
+static inline json_int_t whole(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_real(value) ? (json_int_t)json_real_value(value) : json_integer_value(value);
+}
+
 static inline const char *str(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));

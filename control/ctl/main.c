@@ -141,7 +141,7 @@ static unsigned parse_options(int argc, char **argv, struct arguments *a)
     for (int i = 1; i < argc; i++)
         a->json |= strcmp(argv[i], "--json") == 0;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         switch (option) {
         case 'j':
             break;
@@ -167,8 +167,10 @@ static unsigned parse_options(int argc, char **argv, struct arguments *a)
         case 'h':
             print_help();
             exit(finish(CTL_OK));
+        case ':':
+            mistake(a, "%s needs a value", argv[optind - 1]);
         default:
-            mistake(a, "unknown option or missing argument: %s", argv[optind - 1]);
+            mistake(a, "unknown option: %s", argv[optind - 1]);
         }
     }
     return given;
@@ -189,6 +191,8 @@ static const struct command *parse_command(char **left, struct arguments *a, uns
 {
     const struct command *command = find_command(a, left[0]);
 
+    if (given & ~command->takes && command->takes == 0)
+        mistake(a, "%s takes no options of its own", command->name);
     if (given & ~command->takes)
         mistake(a, "%s does not take this option; it takes: %s%s", command->name,
                 command->takes & TAKES_WATCH ? "[--watch SECONDS] " : "", command->usage);

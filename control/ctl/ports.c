@@ -26,7 +26,7 @@ static void port_cells(struct table *table, const json_t *port)
     table_cell(table, "%.0f", num(port, "mtu"));
     table_cell(table, "%.0f", num(port, "queues"));
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        table_cell(table, "%s", print_count(text, num(port, numbers[i])));
+        table_cell(table, "%s", print_count(text, whole(port, numbers[i])));
     table_cell(table, "%s", str(port, "tier"));
 }
 

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *print_count(char text[PRINT_MAX], double n)
+const char *print_count(char text[PRINT_MAX], long long n)
 {
     char digits[PRINT_MAX];
-    int len = snprintf(digits, sizeof(digits), "%.0f", n);
+    int len = snprintf(digits, sizeof(digits), "%lld", n);
     char *to = text;
 
     for (int i = 0; i < len && to < text + PRINT_MAX - 2; i++) {

@@ -7,7 +7,7 @@
 enum { PRINT_MAX = 32 };
 
 /* Write into text and return it. */
-const char *print_count(char text[PRINT_MAX], double n);         /* 1,234,567 */
+const char *print_count(char text[PRINT_MAX], long long n);      /* 1,234,567 */
 const char *print_rate(char text[PRINT_MAX], double per_second); /* 1.23 M */
 const char *print_bytes(char text[PRINT_MAX], double bytes);     /* 1.2 MiB */
 const char *print_duration(char text[PRINT_MAX], double ms); /* 120 ms, 3.2 s, 5 min, 2.5 h, 3 d */

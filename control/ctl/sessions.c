@@ -59,7 +59,7 @@ static void session_cells(struct table *table, const json_t *session)
     table_cell(table, "%s", print_duration(text, num(session, "age_ms")));
     table_cell(table, "%s", print_duration(text, num(session, "idle_ms")));
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        table_cell(table, "%s", print_count(text, num(session, numbers[i])));
+        table_cell(table, "%s", print_count(text, whole(session, numbers[i])));
 }
 
 void sessions_print(const json_t *result, const struct arguments *arguments)
@@ -104,10 +104,10 @@ void session_print(const json_t *s, const struct arguments *arguments)
            json_is_true(json_object_get(s, "confirmed")) ? "confirmed" : "not yet confirmed");
     printf("age        %s, idle %s of %s\n", print_duration(a, num(s, "age_ms")),
            print_duration(b, num(s, "idle_ms")), print_duration(c, num(s, "idle_timeout_ms")));
-    printf("received   %s packets, %s, highest number %s\n", print_count(a, num(s, "rx_packets")),
-           print_bytes(b, num(s, "rx_bytes")), print_count(c, num(s, "rx_pn")));
-    printf("sent       %s packets, %s, next number %s\n", print_count(a, num(s, "tx_packets")),
-           print_bytes(b, num(s, "tx_bytes")), print_count(c, num(s, "tx_pn")));
+    printf("received   %s packets, %s, highest number %s\n", print_count(a, whole(s, "rx_packets")),
+           print_bytes(b, num(s, "rx_bytes")), print_count(c, whole(s, "rx_pn")));
+    printf("sent       %s packets, %s, next number %s\n", print_count(a, whole(s, "tx_packets")),
+           print_bytes(b, num(s, "tx_bytes")), print_count(c, whole(s, "tx_pn")));
     printf("FEC        %.0f+%.0f asked, %s recovered, %s held\n", num(s, "fec_k"), num(s, "fec_r"),
-           print_count(a, num(s, "fec_recovered")), print_count(b, num(s, "held")));
+           print_count(a, whole(s, "fec_recovered")), print_count(b, whole(s, "held")));
 }

@@ -122,9 +122,10 @@ struct answer stats_fetch(struct arguments *arguments)
 static void value_cell(struct table *table, const json_t *from, const char *name, bool rate)
 {
     char text[PRINT_MAX];
-    double n = num(from, name);
 
-    table_cell(table, "%s", rate && !is_gauge(name) ? print_rate(text, n) : print_count(text, n));
+    table_cell(table, "%s",
+               rate && !is_gauge(name) ? print_rate(text, num(from, name))
+                                       : print_count(text, whole(from, name)));
 }
 
 static void print_busy(const json_t *result)
@@ -178,12 +179,12 @@ void stats_print(const json_t *result, const struct arguments *arguments)
 
 /* ---- drops ---- */
 
-static double sum(const json_t *total, const char *const (*rows)[2], size_t n)
+static json_int_t sum(const json_t *total, const char *const (*rows)[2], size_t n)
 {
-    double all = 0;
+    json_int_t all = 0;
 
     for (size_t i = 0; i < n; i++)
-        all += num(total, rows[i][0]);
+        all += whole(total, rows[i][0]);
     return all;
 }
 
@@ -191,8 +192,8 @@ struct answer drops_fetch(struct arguments *arguments)
 {
     struct answer answer = ask(arguments, "stats");
     const json_t *total = json_object_get(answer.result, "total");
-    double in = sum(total, sources, COUNT(sources)), done = sum(total, fates, COUNT(fates));
-    double dropped = sum(total, drops, COUNT(drops)), held = num(total, "held");
+    json_int_t in = sum(total, sources, COUNT(sources)), done = sum(total, fates, COUNT(fates));
+    json_int_t dropped = sum(total, drops, COUNT(drops)), held = whole(total, "held");
     json_t *list;
 
     if (!answer.result)
@@ -202,9 +203,8 @@ struct answer drops_fetch(struct arguments *arguments)
         json_object_set(list, drops[i][0], json_object_get(total, drops[i][0]));
     json_decref(answer.result);
     answer.result =
-        json_pack("{s:o, s:I, s:I, s:I, s:I, s:I}", "drops", list, "sources", (json_int_t)in,
-                  "fates", (json_int_t)done, "dropped", (json_int_t)dropped, "held",
-                  (json_int_t)held, "difference", (json_int_t)(in - done - dropped - held));
+        json_pack("{s:o, s:I, s:I, s:I, s:I, s:I}", "drops", list, "sources", in, "fates", done,
+                  "dropped", dropped, "held", held, "difference", in - done - dropped - held);
     return answer;
 }
 
@@ -222,13 +222,13 @@ void drops_print(const json_t *result, const struct arguments *arguments)
         if (num(list, drops[i][0]) == 0)
             continue;
         table_cell(&table, "%s", drops[i][0]);
-        table_cell(&table, "%s", print_count(a, num(list, drops[i][0])));
+        table_cell(&table, "%s", print_count(a, whole(list, drops[i][0])));
         table_cell(&table, "%s", drops[i][1]);
     }
     table_print(&table);
     printf("sources %s = fates %s + drops %s + held %s, difference %s%s\n",
-           print_count(a, num(result, "sources")), print_count(b, num(result, "fates")),
-           print_count(c, num(result, "dropped")), print_count(d, num(result, "held")),
-           print_count(e, num(result, "difference")),
+           print_count(a, whole(result, "sources")), print_count(b, whole(result, "fates")),
+           print_count(c, whole(result, "dropped")), print_count(d, whole(result, "held")),
+           print_count(e, whole(result, "difference")),
            num(result, "difference") != 0 ? " (packets under way while counting)" : "");
 }

@@ -48,10 +48,10 @@ static void print_data_plane(const json_t *dp)
            num(dp, "lcores"), str(dp, "tier"), str(dp, "crypto"),
            print_bytes(a, num(dp, "memory_bytes")),
            json_is_true(json_object_get(dp, "hugepages")) ? "hugepages" : "no hugepages");
-    printf("  sessions  %s of %s\n", print_count(a, num(dp, "sessions")),
-           print_count(b, num(dp, "sessions_max")));
-    printf("  buffers   %s of %s packet buffers free\n", print_count(a, num(dp, "mbufs_free")),
-           print_count(b, num(dp, "mbufs")));
+    printf("  sessions  %s of %s\n", print_count(a, whole(dp, "sessions")),
+           print_count(b, whole(dp, "sessions_max")));
+    printf("  buffers   %s of %s packet buffers free\n", print_count(a, whole(dp, "mbufs_free")),
+           print_count(b, whole(dp, "mbufs")));
     print_listeners(json_object_get(dp, "listeners"));
 }
 
@@ -71,7 +71,7 @@ static void print_handshakes(const json_t *handshakes)
         if (num(handshakes, rows[i][0]) == 0)
             continue;
         table_cell(&table, "  %s", rows[i][0]);
-        table_cell(&table, "%s", print_count(n, num(handshakes, rows[i][0])));
+        table_cell(&table, "%s", print_count(n, whole(handshakes, rows[i][0])));
         table_cell(&table, "%s", rows[i][1]);
     }
     table_print(&table);

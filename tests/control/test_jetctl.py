@@ -185,6 +185,26 @@ def test_drops_account_for_everything(daemon, served):
     assert (drops["sources"], drops["dropped"], drops["difference"]) == (1010, 100, 3)
 
 
+def test_large_counters_are_exact(daemon, served):
+    n = 2**62 + 1
+    set_counter(served, 0, "rx_packets", n)
+    set_counter(served, 1, "delivered", n - 1)
+    drops = json.loads(daemon.jetctl("drops", "--json").stdout)
+    assert (drops["sources"], drops["fates"], drops["difference"]) == (n, n - 1, 1)
+    assert f"sources {n:,} = fates {n - 1:,} + drops 0 + held 0, difference 1" in \
+        daemon.jetctl("drops").stdout
+    assert f" {n:,} " in daemon.jetctl("stats").stdout
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["stats", "--lcore"], "--lcore needs a value"), (["--bogus"], "unknown option: --bogus"),
+    (["stop", "--rate"], "stop takes no options of its own"),
+    (["ports", "--rate"], "ports does not take this option; it takes: [--watch SECONDS]"),
+], ids=str)
+def test_mistakes_are_told_apart(daemon, arguments, said):
+    assert daemon.jetctl(*arguments).stderr.splitlines()[0].strip() == f"jetctl: {said}"
+
+
 def test_sessions_are_paged(daemon, served):
     served.sessions = list(range(1000, 1500))
     every = json.loads(daemon.jetctl("sessions", "--limit", "0", "--json").stdout)
