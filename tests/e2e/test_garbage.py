@@ -2,7 +2,8 @@
 there; beside it jetgen does the same to another Jetplane over memif. No genuine message is lost; in the end every
 packet that went in is accounted for, and everything taken was given back.
 
-Memory for streams and FEC is kept short, so that whatever is not given back runs out."""
+Memory for streams and FEC is kept short, so that whatever is not given back runs out; a session's first eight streams
+are always there."""
 
 import collections
 import os
@@ -18,7 +19,7 @@ from stats import Pace, Stats
 
 SECONDS = float(os.environ.get("JETPLANE_SOAK_SECONDS", 600))
 SEED = 20
-SHORT = {"stream_chunks": 24, "fec_blocks": 128, "fec_symbols": 2048, "confirm_timeout_ms": 1000}
+SHORT = {"stream_chunks": 16, "fec_blocks": 128, "fec_symbols": 2048, "confirm_timeout_ms": 1000}
 PATIENT = {"reorder_timeout_us": 10000000, "fec_expire_us": 10000000}
 K, R = 20, 4
 
@@ -42,10 +43,11 @@ class Genuine:
         self.block, self.count = [], 0
         self.lost = set()  # indexes of this block's packets
         self.delivered = 0
+        self.recent = collections.deque(maxlen=256)
 
     def step(self):
-        stream = None if self.datagrams else self.chance.randrange(1, 20)
-        data = self.chance.randbytes(self.chance.randrange(1, 1200))
+        stream = None if self.datagrams else self.chance.randrange(1, 9)
+        data = self.chance.randbytes(self.chance.randrange(8, 1200))
         self.expected[stream].append(data)
         if self.datagrams:
             frame = bytes([w.DATAGRAM]) + data
@@ -75,12 +77,19 @@ class Genuine:
         while self.session.poll(seconds):
             pass
         for _, fields in self.session.received:
-            expected, data = self.expected[fields.get("stream")], fields["data"]
-            assert data in expected if self.datagrams else expected and data == expected[0]
-            expected.remove(data)
-            self.delivered += 1
+            self._check(fields.get("stream"), fields["data"])
         self.session.received.clear()
         assert self.session.closed is None and not self.session.was_reset
+
+    def _check(self, stream, data):
+        expected = self.expected[stream]
+        where = f"SPI {self.session.server['server_spi']:#x}, stream {stream}, FEC {self.fec}, {len(expected)} under way"
+        assert data not in self.recent, f"delivered twice: {where}"
+        assert data in expected, f"delivered what was never sent: {where}"
+        assert self.datagrams or data == expected[0], f"{expected.index(data)} missing: {where}"
+        expected.remove(data)
+        self.recent.append(data)
+        self.delivered += 1
 
     def finish(self):
         if self.block:
@@ -196,7 +205,11 @@ def test_soak(make_plane, record_property, capsys):
     before = wait_for(lambda: stats.mbufs() if stats.mbufs()[0] else None, 5, "the first sample")
     garbage = Garbage(SEED, mac(plane.client_host), mac(plane.host), plane.kem)
     with plane.client_host.raw_socket() as raw:
-        sent, echoed = soak(plane, garbage, pace, raw)
+        try:
+            sent, echoed = soak(plane, garbage, pace, raw)
+        except AssertionError as error:
+            found = {name: value for name, value in stats.total().items() if value}
+            raise AssertionError(f"{error}; {pace.under_way()} packets lost by the wire; {found}") from error
         wait_for(lambda: stats.total()["sessions"] == 0, 60, "all sessions to end")
     total = plane.settle()
     record_property("packets", total["rx_packets"])
@@ -218,7 +231,7 @@ def test_soak(make_plane, record_property, capsys):
 def as_good_as_new(plane, chance):
     """With all its memory: sessions come and go that, together, need several times what there is."""
     before = plane.total()
-    for _ in range(8):
+    for _ in range(12):
         for session in genuine_sessions(plane, chance):
             for _ in range(2 * K):
                 session.step()
