@@ -25,6 +25,7 @@
 
 struct session;
 struct session_table;
+struct rte_rcu_qsbr;
 
 /* A port as workers see it. Read-only once they run. */
 struct port {
@@ -53,6 +54,7 @@ struct dataplane {
     double tsc_per_us;
     uint64_t tsc_start;
     struct jp_stats *stats;
+    struct rte_rcu_qsbr *turns; /* the workers report each turn to it (unmap.c) */
     struct lcore *lcore[JP_LCORES_MAX];
     volatile bool control_up; /* main lcore's: a control plane is there; if not, do not punt but
                                  count punt_full */

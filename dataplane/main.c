@@ -1,5 +1,6 @@
 /* jetplane-dp: set everything up, let the workers run, serve the control socket until told to stop.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -120,9 +121,12 @@ static int setup(void)
     dp.stats->memory_bytes =
         memory_needed(&dp.config) + session_table_footprint(dp.config.max_sessions);
     steering_setup(&dp);
+    if (!(dp.turns = turns_new()))
+        return -ENOMEM;
     for (unsigned i = 0; i < dp.lcores; i++)
         if (!lcore_new(&dp, i, mbufs, &stop_workers))
             return -1;
+    unmap_guard(dp.turns);
     return 0;
 }
 
@@ -203,6 +207,7 @@ int main(int argc, char **argv)
     ports_stop(&dp);
     for (unsigned i = 0; i < dp.lcores && dp.lcore[i]; i++)
         lcore_free(dp.lcore[i]);
+    unmap_guard(NULL); /* its memory goes now */
     rte_eal_cleanup();
     return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

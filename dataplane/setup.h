@@ -37,6 +37,13 @@ int control_open(struct dataplane *dp);
 bool control_turn(struct dataplane *dp);
 void control_close(struct dataplane *dp);
 
+/* unmap.c: where workers report their turns; NULL: no memory. */
+struct rte_rcu_qsbr;
+struct rte_rcu_qsbr *turns_new(void);
+/* From now on nothing is unmapped before every worker that reports has begun a new turn; NULL: no
+ * more. */
+void unmap_guard(struct rte_rcu_qsbr *turns);
+
 /* worker.c: one lcore's loop, until *lc->stop. */
 int worker_run(void *lcore);
 /* One turn of it at lc->now: receive, commands, timers, transmit. Returns how much it found to do.

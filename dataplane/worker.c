@@ -1,5 +1,6 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
+#include <rte_rcu_qsbr.h>
 
 #include "command.h"
 #include "egress/egress.h"
@@ -98,11 +99,14 @@ int worker_run(void *arg)
 {
     struct lcore *lc = arg;
     uint64_t last = rte_rdtsc();
-    unsigned idle = 0;
+    unsigned idle = 0, id = lc->index;
 
+    rte_rcu_qsbr_thread_register(lc->dp->turns, id);
+    rte_rcu_qsbr_thread_online(lc->dp->turns, id);
     while (!__atomic_load_n(lc->stop, __ATOMIC_RELAXED)) {
         uint64_t tsc = rte_rdtsc();
 
+        rte_rcu_qsbr_quiescent(lc->dp->turns, id);
         if (idle == 0) /* the turn before found work */
             count(lc, JP_cycles_busy, tsc - last);
         last = tsc;
@@ -112,5 +116,7 @@ int worker_run(void *arg)
             rest(lc);
     }
     finish(lc);
+    rte_rcu_qsbr_thread_offline(lc->dp->turns, id);
+    rte_rcu_qsbr_thread_unregister(lc->dp->turns, id);
     return 0;
 }

@@ -103,6 +103,7 @@ static void configure(struct dataplane *dp)
     dp->ports = PLANE_PORTS;
     dp->reta_mask = JP_RETA_MAX - 1;
     dp->control_up = true;
+    dp->turns = turns_new();
 }
 
 static struct plane plane_of_program;
