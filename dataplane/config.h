@@ -21,7 +21,7 @@ struct config_port {
     struct config_address address[CONFIG_ADDRESSES_MAX];
     uint8_t addresses;
     uint16_t vlan; /* 0: untagged */
-    uint16_t mtu;  /* IP packet bytes, 1280-9000 */
+    uint16_t mtu;  /* IP packet bytes; the least takes a ClientHello over IPv6 */
     uint16_t rx_descriptors, tx_descriptors;
 };
 
@@ -65,6 +65,7 @@ struct config {
     /* per source prefix (IPv4 /24, IPv6 /56) and lcore, in packets */
     uint32_t punt_rate, punt_burst;   /* handshakes handed to the control plane; 0: no limit */
     uint32_t reset_rate, reset_burst; /* unknown SPIs reported to it */
+    uint32_t reset_total;             /* the same over all prefixes; 0: no limit */
 };
 
 /* Fill *config from the file, with defaults for what it leaves out. 0, or -EINVAL / -errno after

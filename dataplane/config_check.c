@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config_raw.h"
+#include "memory.h"
 
 struct check {
     const char *path;
@@ -242,6 +243,29 @@ static void check_cpus(struct check *c, const struct raw_config *raw, struct con
     config->cpus = (uint8_t)raw->cpus_count;
 }
 
+/* What ports and rings hold when they are full, and workers besides: with less, receiving stops. */
+static uint32_t mbufs_least(const struct config *config)
+{
+    uint32_t n = config->lcores * (config->steer_ring + MBUFS_UNDER_WAY);
+
+    for (unsigned i = 0; i < config->ports; i++)
+        n += config->lcores *
+             ((uint32_t)config->port[i].rx_descriptors + config->port[i].tx_descriptors);
+    return n;
+}
+
+static void check_mbufs(struct check *c, struct config *config)
+{
+    uint32_t least = mbufs_least(config);
+
+    if (!config->mbufs)
+        config->mbufs = 2 * least; /* reorder queues may hold half */
+    else if (config->mbufs < least)
+        complain(c, "mbufs",
+                 "%u is too few for these descriptors, steer_ring and lcores, which take %u",
+                 config->mbufs, least);
+}
+
 static void check_name(struct check *c, const char *name)
 {
     for (const char *p = name; *p; p++)
@@ -265,6 +289,7 @@ static void check_together(struct check *c, struct config *config)
             complain(c, "max_streams", "1 is too few for a source, which sends on stream 1");
     if (config->max_sessions < config->lcores)
         complain(c, "max_sessions", "%u is less than one for each worker", config->max_sessions);
+    check_mbufs(c, config);
 }
 
 int config_check(const char *path, const struct raw_config *raw, struct config *config)

@@ -29,11 +29,12 @@
     X(punt_rate, 2000, 0, 10000000)                                                                \
     X(punt_burst, 4000, 1, 10000000)                                                               \
     X(reset_rate, 100, 0, 10000000)                                                                \
-    X(reset_burst, 200, 1, 10000000)
+    X(reset_burst, 200, 1, 10000000)                                                               \
+    X(reset_total, 2000, 0, 10000000)
 
 #define CONFIG_PORT_NUMBERS(X)                                                                     \
     X(vlan, 0, 0, 4094)                                                                            \
-    X(mtu, 1500, 1280, 9000)                                                                       \
+    X(mtu, 1500, 1392, 9000)                                                                       \
     X(rx_descriptors, 1024, 64, 32768)                                                             \
     X(tx_descriptors, 1024, 64, 32768)
 

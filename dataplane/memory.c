@@ -9,25 +9,10 @@
 #include "memory.h"
 #include "setup.h"
 
-/* Packets that one worker may have under way besides what its ports and rings hold: bursts, what
- * egress was given, and buffers in the pool's cache, which takes in half as much again. */
-enum { CACHE = 512, UNDER_WAY = 2048 + CACHE * 3 / 2 };
 /* Headers in front of the IP packet, and what echoing a packet may add behind it. */
 enum { L2_MAX = RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN, GROWTH = 64 };
 /* What DPDK and its drivers take for themselves, on top of a twentieth of everything. */
 enum { OVERHEAD = 16 << 20 };
-
-static uint32_t mbufs_count(const struct config *config)
-{
-    uint32_t n = config->lcores * (config->steer_ring + UNDER_WAY);
-
-    if (config->mbufs)
-        return config->mbufs;
-    for (unsigned i = 0; i < config->ports; i++)
-        n += config->lcores *
-             ((uint32_t)config->port[i].rx_descriptors + config->port[i].tx_descriptors);
-    return 2 * n; /* reorder queues may hold half */
-}
 
 /* Many NICs want their buffers in steps of 1 KiB. */
 static uint16_t mbufs_room(const struct config *config)
@@ -46,8 +31,8 @@ static uint16_t private_size(void)
 
 struct rte_mempool *mbufs_new(const struct config *config)
 {
-    uint32_t n = mbufs_count(config);
-    struct rte_mempool *mbufs = rte_pktmbuf_pool_create("mbufs", n, CACHE, private_size(),
+    uint32_t n = config->mbufs;
+    struct rte_mempool *mbufs = rte_pktmbuf_pool_create("mbufs", n, MBUFS_CACHE, private_size(),
                                                         mbufs_room(config), (int)rte_socket_id());
 
     if (!mbufs)
@@ -65,8 +50,8 @@ static size_t mbufs_bytes(const struct config *config)
     size_t a_page = page / object;
 
     if (a_page == 0)
-        return mbufs_count(config) * RTE_ALIGN_CEIL(object, page);
-    return (mbufs_count(config) / a_page + 1) * page;
+        return config->mbufs * RTE_ALIGN_CEIL(object, page);
+    return (config->mbufs / a_page + 1) * page;
 }
 
 size_t memory_needed(const struct config *config)

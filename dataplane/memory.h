@@ -4,6 +4,13 @@
 
 #include <stddef.h>
 
+enum {
+    MBUFS_CACHE = 512, /* packet buffers each worker keeps at hand */
+    /* what one worker may have under way besides what its ports and rings hold: bursts, what egress
+     * was given, and that cache, which takes in half as much again */
+    MBUFS_UNDER_WAY = 2048 + MBUFS_CACHE * 3 / 2,
+};
+
 struct config;
 struct rte_mempool;
 

@@ -176,8 +176,10 @@ static const struct {
      "  - {device: 'a,x=1', addresses: [198.18.0.1/24]}\n"
      "  - {device: 'a,x=2', addresses: [198.18.0.2/24]}\n",
      ":3: ports[1].device: is the device of ports[0]"},
-    {"ports: [{device: a, addresses: [198.18.0.1/24], mtu: 1279}]\n",
-     ":1: ports[0].mtu: 1279 is not between"},
+    {"ports: [{device: a, addresses: [198.18.0.1/24], mtu: 1391}]\n",
+     ":1: ports[0].mtu: 1391 is not between 1392"},
+    {PORT "mbufs: 8959\n", ":2: mbufs: 8959 is too few"},
+    {PORT "lcores: 2\nmbufs: 8960\n", ":3: mbufs: 8960 is too few"},
     {PORT "listeners: [{udp_port: 4500}]\n", ":2: listeners[0].sink: is missing"},
     {PORT "listeners: [{sink: echo}]\n", ":2: listeners[0].udp_port: is missing"},
     {PORT "listeners: [{udp_port: 4500, sink: drain}]\n",
@@ -198,6 +200,17 @@ static void errors(void **state)
             fail_msg("case %u, %d: wanted \"%s\", got \"%s\"", i, ret, bad[i].complaint,
                      complaints);
     }
+}
+
+/* What ports (2 x 1024), the ring (4096) and the worker (2816) hold is enough. */
+static void least(void **state)
+{
+    struct config c;
+
+    (void)state;
+    assert_int_equal(load(PORT "mbufs: 8960\n", &c), 0);
+    assert_int_equal(c.mbufs, 8960);
+    assert_int_equal(load("ports: [{device: a, addresses: [198.18.0.1/24], mtu: 1392}]\n", &c), 0);
 }
 
 static void too_many(void **state)
@@ -226,7 +239,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults), cmocka_unit_test(reference), cmocka_unit_test(everything),
-        cmocka_unit_test(errors),   cmocka_unit_test(too_many),  cmocka_unit_test(absent),
+        cmocka_unit_test(errors),   cmocka_unit_test(too_many),  cmocka_unit_test(least),
+        cmocka_unit_test(absent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
