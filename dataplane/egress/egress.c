@@ -37,9 +37,16 @@ void egress_session_path(struct lcore *lc, struct session *s, const struct jp_pa
 
     if (payload > s->max_packet)
         payload = s->max_packet;
+    uint32_t max_frames = ((payload - WIRE_DATA_HDR - WIRE_TAG) & ~3u) - WIRE_TRAILER_MIN;
+
+    if (unlikely(max_frames < s->max_frames)) { /* what was made for the roomier path */
+        egress_run(lc);
+        if (s->enc)
+            fec_enc_fini(s->enc, &lc->fec);
+    }
     s->path = *path;
     s->header_len = path_header(s->header, path);
-    s->max_frames = (uint16_t)(((payload - WIRE_DATA_HDR - WIRE_TAG) & ~3u) - WIRE_TRAILER_MIN);
+    s->max_frames = (uint16_t)max_frames;
 }
 
 void egress_session_end(struct lcore *lc, struct session *s)
@@ -47,8 +54,7 @@ void egress_session_end(struct lcore *lc, struct session *s)
     egress_run(lc);
     if (!s->enc)
         return;
-    if (s->enc->count > 0)
-        fec_enc_close(s->enc, &lc->fec);
+    fec_enc_fini(s->enc, &lc->fec);
     pool_put(&lc->fec_encoders, s->enc);
     s->enc = NULL;
 }

@@ -23,7 +23,8 @@ struct egress *egress_new(int socket);
  * session may go on unprotected. */
 int egress_session_start(struct lcore *lc, struct session *s, unsigned k, unsigned r);
 /* From now on s, whose max_packet is set, is sent to along path, through a port we have: sets path,
- * header and max_frames. */
+ * header and max_frames. When less fits the new one, what was submitted goes along the old and the
+ * open FEC block ends without repairs. Not from within egress_run. */
 void egress_session_path(struct lcore *lc, struct session *s, const struct jp_path *path);
 /* A session ends, its keys and path still good: send everything submitted (a CLOSE gets out), then
  * give back its encoder. Nothing here points to s afterwards. Not from within egress_run. */

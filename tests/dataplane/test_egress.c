@@ -232,6 +232,27 @@ static void packets_fit_the_path(void **state)
     }
 }
 
+/* A client with an open block moves from IPv4 to IPv6, where a repair of what it sent does not fit.
+ */
+static void repairs_fit_the_new_path(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_session *rs = rig_session(rig, &rig->path4, AEAD_AES256_GCM);
+    struct rte_mbuf *sent[8];
+
+    rs->s.max_packet = 4000;
+    egress_session_path(&rig->lc, &rs->s, &rig->path4);
+    assert_int_equal(egress_session_start(&rig->lc, &rs->s, 4, 2), 0);
+    egress_data(&rig->lc, &rs->s, fragment(rig, egress_data_max(&rs->s), 0, 3, 9, 0, true));
+    egress_session_path(&rig->lc, &rs->s, &rig->path6);
+    egress_fec_flush(&rig->lc, &rs->s);
+    egress_run(&rig->lc);
+    assert_int_equal(rig_sent(sent, 8), 1); /* the data, on the path it was cut for */
+    assert_int_equal(be16_load(rte_pktmbuf_mtod_offset(sent[0], uint8_t *, 12)), 0x0800);
+    rte_pktmbuf_free(sent[0]);
+    rig_session_free(rig, rs);
+}
+
 static void handshake_datagrams(void **state)
 {
     struct rig *rig = *state;
@@ -691,6 +712,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_room_no_packet, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(long_fragments_are_cut, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(packets_fit_the_path, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(repairs_fit_the_new_path, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(handshake_datagrams, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(checksums_are_right_whatever_they_sum, rig_setup,
                                         rig_teardown),
