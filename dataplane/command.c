@@ -15,6 +15,10 @@ struct event *event_new(struct lcore *lc, uint16_t type)
 {
     struct event *e;
 
+    /* anybody can send these: what sessions have to say needs its share */
+    if (type == JP_IPC_UNKNOWN_SPI &&
+        rte_mempool_avail_count(lc->event_pool) <= lc->event_pool->size / 2)
+        return NULL;
     if (rte_mempool_get(lc->event_pool, (void **)&e) != 0)
         return NULL;
     memset(e, 0, sizeof(*e));
@@ -143,4 +147,14 @@ unsigned commands_run(struct lcore *lc)
         rte_mempool_put(lc->command_pool, c[i]);
     }
     return n;
+}
+
+void commands_wipe(struct lcore *lc)
+{
+    struct command *c;
+
+    while (rte_ring_dequeue(lc->commands, (void **)&c) == 0) {
+        sodium_memzero(c, sizeof(*c));
+        rte_mempool_put(lc->command_pool, c);
+    }
 }

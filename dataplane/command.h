@@ -37,10 +37,13 @@ struct event {
 
 /* Worker side (command.c): take and carry out a few commands. Returns how many. */
 unsigned commands_run(struct lcore *lc);
+/* The worker has ended: what it did not get to, keys included, is wiped. */
+void commands_wipe(struct lcore *lc);
 
 /* Worker side: tell the main lcore, dropping the event when its ring or pool is exhausted (the
  * control plane resynchronises by LIST). */
-struct event *event_new(struct lcore *lc, uint16_t type); /* zeroed; NULL when exhausted */
+/* zeroed; NULL when exhausted, for UNKNOWN_SPI already when half is in use */
+struct event *event_new(struct lcore *lc, uint16_t type);
 void event_send(struct lcore *lc, struct event *e);
 
 #endif

@@ -46,17 +46,22 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+static void set_control_up(struct dataplane *dp, bool up)
+{
+    __atomic_store_n(&dp->control_up, up, __ATOMIC_RELAXED);
+}
+
 static void disconnect(struct dataplane *dp, const char *why)
 {
     fprintf(stderr, "jetplane-dp: control plane gone: %s\n", why);
-    dp->control_up = false;
+    set_control_up(dp, false);
     close_fd(&control.peer);
     outbox_clear();
 }
 
 /* ---- messages down ---- */
 
-/* control_ready has seen that there is room. */
+/* workers_ready has seen that there is room. */
 static void command_send(struct lcore *lc, const union request *in, size_t size)
 {
     struct command *c;
@@ -75,7 +80,6 @@ static const char *take_install(struct dataplane *dp, union request *in)
     if (in->install.reply_len > sizeof(in->install.reply))
         return "INSTALL with a reply longer than the message";
     command_send(dp->lcore[owner_of(dp, in->install.server_spi)], in, sizeof(in->install));
-    sodium_memzero(&in->install, sizeof(in->install));
     return NULL;
 }
 
@@ -177,6 +181,7 @@ static unsigned receive_requests(struct dataplane *dp)
     for (int i = 0; i < n && !wrong; i++)
         wrong = header[i].msg_len == 0 ? "closed the connection"
                                        : take_request(dp, &control.inbox[i], header[i].msg_len);
+    sodium_memzero(control.inbox, (size_t)n * sizeof(control.inbox[0])); /* keys of INSTALLs */
     if (wrong)
         disconnect(dp, wrong);
     return (unsigned)n;
@@ -234,26 +239,47 @@ static void relay_punt(const struct dataplane *dp, struct rte_mbuf *m)
 }
 
 /* Without a control plane what the workers say is dropped: it resynchronises when it comes. */
-static unsigned drain_worker(struct dataplane *dp, unsigned worker)
+
+static unsigned drain_punts(struct dataplane *dp, unsigned worker, unsigned max)
 {
-    struct lcore *lc = dp->lcore[worker];
     bool up = control.peer >= 0;
     void *got[OUTBOX_MAX];
-    unsigned events, punts;
+    unsigned n = rte_ring_dequeue_burst(dp->lcore[worker]->punts, got, up ? max : OUTBOX_MAX, NULL);
 
-    events = rte_ring_dequeue_burst(lc->events, got, up ? outbox_room() : OUTBOX_MAX, NULL);
-    for (unsigned i = 0; i < events; i++) {
-        if (up)
-            relay_event(dp, worker, got[i]);
-        rte_mempool_put(lc->event_pool, got[i]);
-    }
-    punts = rte_ring_dequeue_burst(lc->punts, got, up ? outbox_room() : OUTBOX_MAX, NULL);
-    for (unsigned i = 0; i < punts; i++) {
+    for (unsigned i = 0; i < n; i++) {
         if (up)
             relay_punt(dp, got[i]);
         rte_pktmbuf_free(got[i]);
     }
-    return events + punts;
+    return n;
+}
+
+static unsigned drain_events(struct dataplane *dp, unsigned worker, unsigned max)
+{
+    struct lcore *lc = dp->lcore[worker];
+    bool up = control.peer >= 0;
+    void *got[OUTBOX_MAX];
+    unsigned n = rte_ring_dequeue_burst(lc->events, got, up ? max : OUTBOX_MAX, NULL);
+
+    for (unsigned i = 0; i < n; i++) {
+        if (up)
+            relay_event(dp, worker, got[i]);
+        rte_mempool_put(lc->event_pool, got[i]);
+    }
+    return n;
+}
+
+/* Neither keeps the other waiting: half of the outbox, which is empty, is for handshakes, and what
+ * they leave for events. */
+static unsigned drain_workers(struct dataplane *dp)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < dp->lcores; i++)
+        n += drain_punts(dp, (control.first + i) % dp->lcores, outbox_room() - OUTBOX_MAX / 2);
+    for (unsigned i = 0; i < dp->lcores; i++)
+        n += drain_events(dp, (control.first + i) % dp->lcores, outbox_room());
+    return n;
 }
 
 /* ---- the connection ---- */
@@ -285,7 +311,7 @@ static void greet_candidate(struct dataplane *dp)
     fprintf(stderr, "jetplane-dp: control plane connected\n");
     control.peer = control.candidate;
     control.candidate = -1;
-    dp->control_up = true;
+    set_control_up(dp, true);
 }
 
 static void flush(struct dataplane *dp)
@@ -333,8 +359,7 @@ bool control_turn(struct dataplane *dp)
     flush(dp);
     control.first = (control.first + 1) % dp->lcores;
     if (outbox_empty())
-        for (unsigned i = 0; i < dp->lcores; i++)
-            work += drain_worker(dp, (control.first + i) % dp->lcores);
+        work += drain_workers(dp);
     flush(dp);
     control.quiet_turns = work > 0 ? 0 : control.quiet_turns + 1;
     return !control.stop;
@@ -342,7 +367,7 @@ bool control_turn(struct dataplane *dp)
 
 void control_close(struct dataplane *dp)
 {
-    dp->control_up = false;
+    set_control_up(dp, false);
     outbox_clear();
     close_fd(&control.candidate);
     close_fd(&control.peer);

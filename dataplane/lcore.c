@@ -171,6 +171,7 @@ struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool
 
 void lcore_free(struct lcore *lc)
 {
+    commands_wipe(lc);
     aead_free(lc->aead);
     session_table_free(lc->sessions);
     lc->aead = NULL;

@@ -56,8 +56,8 @@ struct dataplane {
     struct jp_stats *stats;
     struct rte_rcu_qsbr *turns; /* the workers report each turn to it (unmap.c) */
     struct lcore *lcore[JP_LCORES_MAX];
-    volatile bool control_up; /* main lcore's: a control plane is there; if not, do not punt but
-                                 count punt_full */
+    bool control_up; /* main lcore's, atomic: a control plane is there; if not, do not punt but
+                        count punt_full */
 };
 
 static inline unsigned owner_of(const struct dataplane *dp, uint32_t spi)
@@ -77,6 +77,7 @@ struct lcore {
     struct rte_ring *punts;
     struct rte_mempool *command_pool, *event_pool;
     struct prefix_limit *punt_limit, *reset_limit;
+    struct bucket reset_total; /* over all prefixes */
     const bool *stop;          /* set by the main lcore; atomic */
     uint16_t spi_hash[4][256]; /* what each byte of an SPI adds (xor) to its hash's low bits */
 
@@ -105,9 +106,10 @@ struct lcore {
 
 enum { TIMER_TICK_US = 1000, TIMER_FAR_TICK_US = 64 * TIMER_TICK_US };
 
+/* Other processes read the counters; a relaxed store costs what a plain one does. */
 static inline void count(struct lcore *lc, enum jp_counter c, uint64_t n)
 {
-    lc->counter[c] += n;
+    __atomic_store_n(&lc->counter[c], lc->counter[c] + n, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -87,5 +87,6 @@ void stats_heartbeat(struct dataplane *dp)
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    dp->stats->heartbeat = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    __atomic_store_n(&dp->stats->heartbeat,
+                     (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, __ATOMIC_RELAXED);
 }

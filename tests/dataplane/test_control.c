@@ -451,6 +451,58 @@ static void handshakes(void **state)
     close(fd);
 }
 
+/* A batch of messages with news in front of a hello does not keep it waiting. */
+static void events_leave_room_for_handshakes(void **state)
+{
+    struct plane *plane = *state;
+    uint8_t clienthello[HS_CLIENT_HELLO_LEN] = {[4] = WIRE_CLIENT_HELLO, [5] = WIRE_VERSION};
+    struct client c = client_new(plane, 5, 0);
+    int fd = connect_control(plane);
+    bool punted = false;
+    union message m;
+
+    for (unsigned i = 0; i < 3 * OUTBOX_MAX; i++)
+        event_send(plane->dp.lcore[0], event_new(plane->dp.lcore[0], JP_IPC_RETIRED));
+    client_send_payload(&c, clienthello, sizeof(clienthello));
+    plane_settle(plane);
+    for (unsigned i = 0; i < OUTBOX_MAX; i++) {
+        assert_int_not_equal(hear(plane, fd, &m), 0);
+        punted |= m.h.type == JP_IPC_PUNT;
+    }
+    assert_true(punted);
+    while (recv(fd, &m, sizeof(m), 0) > 0)
+        turn(plane, 1);
+    close(fd);
+}
+
+extern uint8_t __data_start[], _end[];
+
+/* Keys that come behind what ends the connection do not stay behind either. */
+static void keys_do_not_stay(void **state)
+{
+    struct plane *plane = *state;
+    struct jp_ipc_header wrong = HEADER(JP_IPC_DATA_HELLO);
+    int fd = connect_control(plane);
+    union message m;
+
+    {
+        struct jp_ipc_install in = install_message(1);
+
+        for (unsigned i = 0; i < sizeof(in.c2s_secret); i++)
+            in.c2s_secret[i] = (uint8_t)(0x91 * (i + 3));
+        tell(fd, &wrong, sizeof(wrong));
+        tell(fd, &in, sizeof(in));
+    }
+    while (plane->dp.control_up)
+        turn(plane, 1);
+    uint8_t key[sizeof(m.install.c2s_secret)];
+
+    for (unsigned i = 0; i < sizeof(key); i++)
+        key[i] = (uint8_t)(0x91 * (i + 3));
+    assert_null(memmem(__data_start, (size_t)(_end - __data_start), key, sizeof(key)));
+    close(fd);
+}
+
 static void stops(void **state)
 {
     struct plane *plane = *state;
@@ -510,6 +562,8 @@ int main(void)
         TEST(queries),
         TEST(many_at_once),
         TEST(handshakes),
+        TEST(events_leave_room_for_handshakes),
+        TEST(keys_do_not_stay),
         TEST(stale_socket),
         TEST(stops),
     };
