@@ -27,8 +27,7 @@ struct packet {
     uint16_t udp;      /* offset of the UDP payload in the mbuf's data */
     uint16_t l2_len, l3_len;
     uint8_t ip_version;
-    uint8_t port;     /* index into dataplane.port */
-    uint8_t listener; /* index into config.listener */
+    uint8_t port; /* index into dataplane.port */
     /* one data frame: what reorder and deliver handle */
     uint8_t is_datagram;
     uint16_t data; /* offset of the frame's data in the mbuf's data */

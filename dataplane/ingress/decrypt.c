@@ -5,7 +5,6 @@
 #include "command.h"
 #include "ingress.h"
 #include "session.h"
-#include "setup.h"
 #include "wire.h"
 
 enum { RESET_PACKET_MIN = 40, SCRATCH_KEYS = 4 };
@@ -32,18 +31,19 @@ struct opening {
 static void report_unknown(struct lcore *lc, struct rte_mbuf *m)
 {
     const struct packet *p = packet_of(m);
+    const struct rate total = {lc->dp->config.reset_total, lc->dp->config.reset_total};
     struct jp_path path;
     struct event *e;
 
     if (WIRE_DATA_HDR + p->text_len + WIRE_TAG < RESET_PACKET_MIN)
         return;
     packet_path(lc->dp, m, &path);
-    if (!prefix_limit_pass(lc->reset_limit, path.peer_ip, lc->now)) {
+    if (!prefix_limit_pass(lc->reset_limit, path.peer_ip, lc->now) ||
+        !bucket_pass(&lc->reset_total, total, lc->now) ||
+        !(e = event_new(lc, JP_IPC_UNKNOWN_SPI))) {
         count(lc, JP_resets_limited, 1);
         return;
     }
-    if (!(e = event_new(lc, JP_IPC_UNKNOWN_SPI)))
-        return;
     e->u.unknown.path = path;
     memcpy(e->u.unknown.quote, rte_pktmbuf_mtod_offset(m, uint8_t *, p->udp), JP_IPC_QUOTE);
     event_send(lc, e);
@@ -112,6 +112,11 @@ static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, stru
     if (epoch_of(p->pn) != s->rx.epoch &&
         (is_early(s, p->pn) || !(key = scratch_key(lc, &o->scratch, s, p->pn)))) {
         drop(lc, m, JP_epoch_far);
+        return;
+    }
+    /* the checksum covers what the tag does not: where the packet came from */
+    if (!packet_is_along(lc->dp, m, &s->path) && !udp_checksum_ok(m)) {
+        drop(lc, m, JP_udp_checksum);
         return;
     }
     p->session = s;

@@ -40,12 +40,6 @@ static void reply(struct lcore *lc, struct rte_mbuf *m, const uint8_t *end)
     answer_send(lc, m, rte_pktmbuf_mtod_offset(m, uint8_t *, 6), JP_icmp);
 }
 
-/* A host that can be answered: neither multicast nor broadcast, nor in 0.0.0.0/8. */
-static bool ip4_is_host(const uint8_t ip[4])
-{
-    return ip[0] != 0 && ip[0] < 224;
-}
-
 /* Options are not answered: they could ask for a route of their own. */
 void answer_icmp4(struct lcore *lc, struct rte_mbuf *m)
 {
@@ -75,9 +69,7 @@ void answer_icmp4(struct lcore *lc, struct rte_mbuf *m)
 static void answer_echo6(struct lcore *lc, struct rte_mbuf *m, uint8_t *ip, uint8_t *icmp,
                          uint32_t len)
 {
-    static const uint8_t unspecified[16];
-
-    if (len < ECHO_MIN || icmp[1] != 0 || ip[8] == 0xff || memcmp(ip + 8, unspecified, 16) == 0 ||
+    if (len < ECHO_MIN || icmp[1] != 0 || !ip6_is_host(ip + 8) ||
         !address6_is_ours(port_of(lc, m), ip + 24)) {
         drop(lc, m, JP_ip_other);
         return;

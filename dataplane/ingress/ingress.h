@@ -6,6 +6,7 @@
 #ifndef DATAPLANE_INGRESS_H
 #define DATAPLANE_INGRESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "burst.h"
@@ -28,6 +29,12 @@ void reorder_release(struct lcore *lc, struct stream *st, struct reorder_node *l
 
 /* Where a packet that passed parse came from, and so where its answer goes. */
 void packet_path(const struct dataplane *dp, struct rte_mbuf *m, struct jp_path *path);
+/* Is that this path? */
+bool packet_is_along(const struct dataplane *dp, struct rte_mbuf *m, const struct jp_path *path);
+/* Is its UDP checksum right? Computed only when the port has not done so; m is as it was received.
+ * What the kernel sends over a veth carries the sum of the pseudo header alone, which is as good:
+ * there was no wire. */
+bool udp_checksum_ok(struct rte_mbuf *m);
 
 /* Answer ARP, neighbour solicitation or ICMP echo: parse hands such a packet over, with its layers'
  * lengths in packet_of(m). Takes m and gives it its fate. `neighbour.c`, `icmp.c`. */

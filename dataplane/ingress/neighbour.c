@@ -15,7 +15,7 @@ enum { OPTION_SOURCE_LINK = 1, OPTION_TARGET_LINK = 2 };
 enum { FLAG_SOLICITED = 0x40, FLAG_OVERRIDE = 0x20 };
 
 static const uint8_t unspecified[16];
-static const uint8_t all_nodes[16] = {0xff, 0x02, [15] = 1};
+const uint8_t ip6_all_nodes[16] = {0xff, 0x02, [15] = 1};
 static const uint8_t all_nodes_mac[6] = {0x33, 0x33, 0, 0, 0, 1};
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
@@ -121,7 +121,7 @@ static void put_advertisement(uint8_t *icmp, const uint8_t mac[6], bool solicite
 static void put_ip6(uint8_t *ip, const uint8_t target[16], bool solicited)
 {
     be16_store(ip + 4, ADVERTISEMENT_LEN);
-    memcpy(ip + 24, solicited ? ip + 8 : all_nodes, 16);
+    memcpy(ip + 24, solicited ? ip + 8 : ip6_all_nodes, 16);
     memcpy(ip + 8, target, 16);
 }
 

@@ -1,5 +1,7 @@
 #include <rte_ether.h>
+#include <rte_ip.h>
 
+#include "answers.h"
 #include "bytes.h"
 #include "ingress.h"
 
@@ -28,11 +30,53 @@ void packet_path(const struct dataplane *dp, struct rte_mbuf *m, struct jp_path 
     }
     path->peer_port = be16_load(udp);
     path->our_port = be16_load(udp + 2);
-    memcpy(path->our_mac, eth, RTE_ETHER_ADDR_LEN);
+    memcpy(path->our_mac, dp->port[p->port].mac, RTE_ETHER_ADDR_LEN);
     memcpy(path->peer_mac, eth + RTE_ETHER_ADDR_LEN, RTE_ETHER_ADDR_LEN);
     path->vlan =
         p->l2_len > RTE_ETHER_HDR_LEN ? be16_load(eth + RTE_ETHER_HDR_LEN) & VLAN_ID_MASK : 0;
     path->port = (uint8_t)dp->port[p->port].id;
     path->ip_version = p->ip_version;
     memset(path->pad, 0, sizeof(path->pad));
+}
+
+bool packet_is_along(const struct dataplane *dp, struct rte_mbuf *m, const struct jp_path *path)
+{
+    const struct packet *p = packet_of(m);
+    const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
+    const uint8_t *ip = eth + p->l2_len;
+    const uint8_t *udp = ip + p->l3_len;
+
+    if (p->ip_version != path->ip_version || dp->port[p->port].id != path->port ||
+        be16_load(udp) != path->peer_port || be16_load(udp + 2) != path->our_port ||
+        memcmp(eth + RTE_ETHER_ADDR_LEN, path->peer_mac, RTE_ETHER_ADDR_LEN) != 0)
+        return false;
+    return p->ip_version == 4 ? memcmp(ip + IP4_SRC, path->peer_ip + 12, 4) == 0 &&
+                                    memcmp(ip + IP4_DST, path->our_ip + 12, 4) == 0
+                              : memcmp(ip + IP6_SRC, path->peer_ip, 16) == 0 &&
+                                    memcmp(ip + IP6_DST, path->our_ip, 16) == 0;
+}
+
+static uint16_t fold(uint32_t sum)
+{
+    sum = (sum >> 16) + (sum & 0xffff);
+    return (uint16_t)(sum + (sum >> 16));
+}
+
+bool udp_checksum_ok(struct rte_mbuf *m)
+{
+    const struct packet *p = packet_of(m);
+    const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l2_len);
+    const uint8_t *udp = ip + p->l3_len;
+    uint16_t len = be16_load(udp + 4), given;
+
+    if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+        return true;
+    memcpy(&given, udp + 6, sizeof(given));
+    if (given == 0)
+        return p->ip_version == 4;
+    uint16_t pseudo = fold(
+        (p->ip_version == 4 ? rte_raw_cksum(ip + IP4_SRC, 8) : rte_raw_cksum(ip + IP6_SRC, 32)) +
+        rte_cpu_to_be_16(IPPROTO_UDP) + (uint32_t)rte_cpu_to_be_16(len));
+
+    return given == pseudo || fold((uint32_t)pseudo + rte_raw_cksum(udp, len)) == 0xffff;
 }

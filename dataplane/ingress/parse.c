@@ -8,7 +8,6 @@
 #include "bytes.h"
 #include "handshake.h"
 #include "ingress.h"
-#include "setup.h"
 #include "wire.h"
 
 /* What becomes of a packet: a fate or drop (enum jp_counter), or one of these. */
@@ -21,13 +20,12 @@ enum { UDP_HDR = 8, IP4_MIN = 20, IP6_HDR = 40, VLAN_TAG = 4, VLAN_ID_MASK = 0x0
 enum { IP4_FRAGMENT_MASK = 0x3fff /* more fragments, or an offset */ };
 enum { IP6_NEXT_FRAGMENT = 44 };
 
-static const uint8_t all_nodes[16] = {0xff, 0x02, [15] = 1};
 static const uint8_t solicited_node[13] = {0xff, 0x02, [11] = 1, [12] = 0xff};
 
 /* The groups that every IPv6 node listens to (RFC 4291 section 2.8). */
 static bool is_our_group(const struct port *port, const uint8_t ip[16])
 {
-    if (memcmp(ip, all_nodes, 16) == 0)
+    if (memcmp(ip, ip6_all_nodes, 16) == 0)
         return true;
     if (memcmp(ip, solicited_node, 13) != 0)
         return false;
@@ -43,10 +41,13 @@ static int parse_hello(struct lcore *lc, struct rte_mbuf *m, uint32_t len)
 
     if (len != HS_CLIENT_HELLO_LEN)
         return JP_too_short;
+    if (!udp_checksum_ok(m))
+        return JP_udp_checksum;
     packet_path(lc->dp, m, &path);
     if (!prefix_limit_pass(lc->punt_limit, path.peer_ip, lc->now))
         return JP_punt_limited;
-    if (!lc->dp->control_up || rte_ring_enqueue(lc->punts, m) != 0)
+    if (!__atomic_load_n(&lc->dp->control_up, __ATOMIC_RELAXED) ||
+        rte_ring_enqueue(lc->punts, m) != 0)
         return JP_punt_full;
     count(lc, JP_punted, 1);
     return TAKEN;
@@ -79,8 +80,8 @@ static int parse_payload(struct lcore *lc, struct rte_mbuf *m, const uint8_t *pa
     return JP_too_short;
 }
 
-/* `len` bytes of IP payload. The UDP checksum is not computed here: the AEAD tag proves more than
- * it would. */
+/* `len` bytes of IP payload. The UDP checksum is computed only where something depends on it that
+ * the AEAD tag does not prove: hellos, and packets that would move their session. */
 static int parse_udp(struct lcore *lc, struct rte_mbuf *m, uint32_t len)
 {
     struct packet *p = packet_of(m);
@@ -90,11 +91,8 @@ static int parse_udp(struct lcore *lc, struct rte_mbuf *m, uint32_t len)
         return JP_udp_malformed;
     if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD)
         return JP_udp_checksum;
-    unsigned listener = lc->dp->listener_of[be16_load(udp + 2)];
-
-    if (listener == 0)
+    if (lc->dp->listener_of[be16_load(udp + 2)] == 0)
         return JP_port_closed;
-    p->listener = (uint8_t)(listener - 1);
     p->udp = (uint16_t)(p->l2_len + p->l3_len + UDP_HDR);
     return parse_payload(lc, m, udp + UDP_HDR, be16_load(udp + 4) - UDP_HDR);
 }
@@ -111,10 +109,17 @@ static bool ip4_checksum_bad(const struct rte_mbuf *m, const uint8_t *ip)
     }
 }
 
+/* Is the frame for this port alone? An answer's source is the port's address whatever it was. */
+static bool is_to_port(const struct port *port, struct rte_mbuf *m)
+{
+    return memcmp(rte_pktmbuf_mtod(m, uint8_t *), port->mac, RTE_ETHER_ADDR_LEN) == 0;
+}
+
 /* `len` bytes from the IP header to the end of the frame. */
 static int parse_ip4(struct lcore *lc, struct rte_mbuf *m, const uint8_t *ip, uint32_t len)
 {
     struct packet *p = packet_of(m);
+    const struct port *port = &lc->dp->port[p->port];
 
     if (len < IP4_MIN)
         return JP_ip_malformed;
@@ -124,14 +129,16 @@ static int parse_ip4(struct lcore *lc, struct rte_mbuf *m, const uint8_t *ip, ui
         return JP_ip_malformed;
     if (ip4_checksum_bad(m, ip))
         return JP_ip_checksum;
-    if (!address4_is_ours(&lc->dp->port[p->port], ip + 16))
+    if (!address4_is_ours(port, ip + 16))
         return JP_ip_not_ours;
+    if (!is_to_port(port, m))
+        return JP_ip_other_mac;
     if (be16_load(ip + 6) & IP4_FRAGMENT_MASK)
         return JP_ip_fragment;
     p->ip_version = 4;
     p->l3_len = (uint16_t)header;
     if (ip[9] == IPPROTO_UDP)
-        return parse_udp(lc, m, total - header);
+        return ip4_is_host(ip + 12) ? parse_udp(lc, m, total - header) : JP_ip_source;
     if (ip[9] != IPPROTO_ICMP)
         return JP_ip_other;
     answer_icmp4(lc, m);
@@ -150,13 +157,16 @@ static int parse_ip6(struct lcore *lc, struct rte_mbuf *m, const uint8_t *ip, ui
 
     if (ip[0] >> 4 != 6 || payload > len - IP6_HDR)
         return JP_ip_malformed;
-    if (!address6_is_ours(port, ip + 24) &&
-        !(next == IPPROTO_ICMPV6 && is_our_group(port, ip + 24)))
+    bool to_group = next == IPPROTO_ICMPV6 && is_our_group(port, ip + 24);
+
+    if (!to_group && !address6_is_ours(port, ip + 24))
         return JP_ip_not_ours;
+    if (!to_group && !is_to_port(port, m))
+        return JP_ip_other_mac;
     p->ip_version = 6;
     p->l3_len = IP6_HDR; /* no peer of ours has a reason for extension headers */
     if (next == IPPROTO_UDP)
-        return parse_udp(lc, m, payload);
+        return ip6_is_host(ip + 8) ? parse_udp(lc, m, payload) : JP_ip_source;
     if (next != IPPROTO_ICMPV6)
         return next == IP6_NEXT_FRAGMENT ? JP_ip_fragment : JP_ip_other;
     answer_icmp6(lc, m);

@@ -20,7 +20,7 @@
     X(delivered, "data delivered to a sink")                                                       \
     X(control, "authentic packets with control frames only")                                       \
     X(repair, "authentic FEC repairs taken in")                                                    \
-    X(punted, "handshake packets handed to the control plane")                                     \
+    X(punted, "handshake packets handed to the main lcore, for the control plane")                 \
     X(keepalive, "NAT keepalives")                                                                 \
     X(arp, "ARP requests answered")                                                                \
     X(ndp, "neighbour solicitations answered")                                                     \
@@ -33,15 +33,17 @@
     X(ip_checksum, "bad IPv4 header checksum")                                                     \
     X(ip_fragment, "IP fragment")                                                                  \
     X(ip_not_ours, "IP packet to another address")                                                 \
+    X(ip_other_mac, "IP packet in a frame to another Ethernet address")                            \
+    X(ip_source, "UDP from what is no host's address")                                             \
     X(ip_other, "neither UDP nor an ICMP request we answer")                                       \
     X(udp_malformed, "UDP length contradicts the packet")                                          \
-    X(udp_checksum, "bad UDP checksum")                                                            \
+    X(udp_checksum, "bad UDP checksum, where it decides: a hello, or another path")                \
     X(port_closed, "UDP to a port without listener")                                               \
     X(too_short, "shorter than its kind of packet, or a hello of another length")                  \
     X(spi_reserved, "SPI 1 to 255")                                                                \
     X(pn_mismatch, "low 32 bits do not repeat the packet number's")                                \
     X(hs_version, "handshake of an unknown version")                                               \
-    X(hs_type, "handshake message only a server sends")                                            \
+    X(hs_type, "handshake message only a server sends, or of an unknown type")                     \
     X(steer_full, "ring to the owner lcore was full")                                              \
     X(unknown_spi, "no session with this SPI")                                                     \
     X(epoch_far, "packet number more than one epoch away")                                         \

@@ -440,6 +440,11 @@ uint32_t client_frame(const struct client *c, const uint8_t *payload, uint32_t l
     be16_store(p + 4, (uint16_t)(8 + len));
     be16_store(p + 6, 0);
     memcpy(p + 8, payload, len);
+    if (path->ip_version == 6) {
+        uint16_t checksum = rte_ipv6_udptcp_cksum((const struct rte_ipv6_hdr *)(p - 40), p);
+
+        memcpy(p + 6, &checksum, 2);
+    }
     return (uint32_t)(p + 8 - out) + len;
 }
 

@@ -247,6 +247,136 @@ static void udp_checksum(struct plane *plane)
     assert_int_equal(rte_ring_enqueue(plane->in[PLANE_UNTAGGED][0], m), 0);
 }
 
+static void put_udp_checksum(struct good *g, uint16_t delta)
+{
+    uint16_t sum =
+        rte_ipv4_udptcp_cksum((const struct rte_ipv4_hdr *)(g->bytes + IP), g->bytes + UDP);
+
+    memcpy(g->bytes + UDP + 6, &sum, 2);
+    be16_store(g->bytes + UDP + 6, (uint16_t)(be16_load(g->bytes + UDP + 6) + delta));
+}
+
+static void udp_checksum_hello(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    struct good g = good_hello(&c, WIRE_CLIENT_HELLO, WIRE_VERSION, HS_CLIENT_HELLO_LEN);
+
+    put_udp_checksum(&g, 1);
+    inject(plane, &g);
+}
+
+/* IPv6 must have one (RFC 8200 section 8.1). */
+static void udp_checksum_none6(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+
+    c.path = plane_path(CLIENT, PLANE_ECHO, 6);
+    struct good g = good_hello(&c, WIRE_CLIENT_HELLO, WIRE_VERSION, HS_CLIENT_HELLO_LEN);
+
+    be16_store(g.bytes + IP + 40 + 6, 0);
+    inject(plane, &g);
+}
+
+/* An authentic packet, but its source port was damaged on the way. */
+static void udp_checksum_moved(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+    uint8_t payload[PLANE_FRAME_MAX];
+    uint32_t len = client_seal(&c, 5, (const uint8_t[]){FRAME_PING}, 1, payload);
+    struct good g = good_frame(&c, payload, len);
+
+    put_udp_checksum(&g, 0);
+    g.bytes[UDP] ^= 1;
+    inject(plane, &g);
+    plane_settle(plane);
+    assert_int_equal(plane_count(plane, JP_paths_changed), 0);
+}
+
+/* Frames to others, as a switch floods them, and to everybody. */
+static void ip_other_mac(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    g.bytes[ETH + 5] ^= 1;
+    inject(plane, &g);
+}
+
+static void ip_broadcast_mac(struct plane *plane)
+{
+    struct good g = good_data(plane);
+
+    memset(g.bytes + ETH, 0xff, 6);
+    inject(plane, &g);
+}
+
+static void ip6_other_mac(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    uint8_t payload[100] = {0};
+
+    c.path = plane_path(CLIENT, PLANE_ECHO, 6);
+    c.path.our_mac[5] ^= 1;
+    struct good g = good_frame(&c, payload, sizeof(payload));
+
+    inject(plane, &g);
+}
+
+static void from4(struct plane *plane, uint8_t first)
+{
+    struct good g = good_data(plane);
+
+    g.bytes[IP + 12] = first;
+    fix_checksum(&g);
+    inject(plane, &g);
+}
+
+static void ip_source_none(struct plane *plane)
+{
+    from4(plane, 0);
+}
+
+static void ip_source_loopback(struct plane *plane)
+{
+    from4(plane, 127);
+}
+
+static void ip_source_multicast(struct plane *plane)
+{
+    from4(plane, 224);
+}
+
+static void ip_source_broadcast(struct plane *plane)
+{
+    from4(plane, 255);
+}
+
+static void from6(struct plane *plane, const uint8_t ip[16])
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    uint8_t payload[100] = {0};
+
+    c.path = plane_path(CLIENT, PLANE_ECHO, 6);
+    memcpy(c.path.peer_ip, ip, 16);
+    struct good g = good_frame(&c, payload, sizeof(payload));
+
+    inject(plane, &g);
+}
+
+static void ip6_source_none(struct plane *plane)
+{
+    from6(plane, (const uint8_t[16]){0});
+}
+
+static void ip6_source_mapped(struct plane *plane)
+{
+    from6(plane, (const uint8_t[16]){[10] = 0xff, 0xff, 198, 18, 0, 2});
+}
+
+static void ip6_source_multicast(struct plane *plane)
+{
+    from6(plane, (const uint8_t[16]){0xff, 2, [15] = 1});
+}
+
 static void port_closed(struct plane *plane)
 {
     struct good g = good_data(plane);
@@ -593,6 +723,19 @@ static const struct reason {
     DROP(ip_malformed, ip_cut),
     DROP(ip_malformed, ip6_longer_than_frame),
     DROP(ip_checksum, ip_checksum),
+    DROP(ip_other_mac, ip_other_mac),
+    DROP(ip_other_mac, ip_broadcast_mac),
+    DROP(ip_other_mac, ip6_other_mac),
+    DROP(ip_source, ip_source_none),
+    DROP(ip_source, ip_source_loopback),
+    DROP(ip_source, ip_source_multicast),
+    DROP(ip_source, ip_source_broadcast),
+    DROP(ip_source, ip6_source_none),
+    DROP(ip_source, ip6_source_mapped),
+    DROP(ip_source, ip6_source_multicast),
+    DROP(udp_checksum, udp_checksum_hello),
+    DROP(udp_checksum, udp_checksum_none6),
+    DROP(udp_checksum, udp_checksum_moved),
     DROP(ip_fragment, ip_fragment),
     DROP(ip_fragment, ip_last_fragment),
     DROP(ip_fragment, ip6_fragment),

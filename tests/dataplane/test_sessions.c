@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include <rte_cycles.h>
+#include <rte_ip.h>
 
 #include "bytes.h"
 #include "rng.h"
@@ -314,6 +315,92 @@ static void reports_unknown_sessions(void **state)
     assert_int_equal(plane_count(plane, JP_unknown_spi), 12);
 }
 
+/* Many sources together get no more than the total. */
+static void reports_of_many_are_limited(void **state)
+{
+    enum { TOTAL = 8 };
+    struct plane *plane = *state;
+    uint8_t payload[64] = {0};
+
+    plane->dp.config.reset_total = TOTAL;
+    for (unsigned i = 0; i < 3 * TOTAL; i++) {
+        struct client c = client_new(plane, 1 + i, 0);
+
+        wire_data_hdr_put(payload, c.server_spi, 77);
+        client_send_payload(&c, payload, sizeof(payload));
+    }
+    plane_turn(plane);
+    plane->dp.config.reset_total = 0;
+    assert_int_equal(plane_count(plane, JP_resets_asked), TOTAL);
+    assert_int_equal(plane_count(plane, JP_resets_limited), 2 * TOTAL);
+}
+
+/* However many strangers there are, what sessions have to say finds an event. */
+static void reports_leave_room(void **state)
+{
+    struct plane *plane = *state;
+    struct lcore *lc = plane->dp.lcore[0];
+    unsigned n = 0;
+
+    for (struct event *e; (e = event_new(lc, JP_IPC_UNKNOWN_SPI)); n++)
+        event_send(lc, e);
+    assert_in_range(n, 100, lc->event_pool->size / 2 + 1);
+    for (unsigned i = 0; i < n - 1; i++) {
+        struct event *e = event_new(lc, JP_IPC_RETIRED);
+
+        assert_non_null(e);
+        event_send(lc, e);
+    }
+}
+
+/* Keys of sessions never installed do not stay behind. */
+static void wipes_what_it_did_not_run(void **state)
+{
+    struct plane *plane = *state;
+    struct command install = {.type = JP_IPC_INSTALL}, *queued;
+    void *c;
+
+    memset(&install.u, 0xa5, sizeof(install.u));
+    plane_command(plane, 0, &install);
+    commands_wipe(plane->dp.lcore[0]);
+    assert_int_equal(rte_ring_count(plane->dp.lcore[0]->commands), 0);
+    assert_int_equal(rte_mempool_in_use_count(plane->dp.lcore[0]->command_pool), 0);
+    for (unsigned i = 0; i < plane->dp.lcore[0]->command_pool->size; i++) { /* where was it? */
+        assert_int_equal(rte_mempool_get(plane->dp.lcore[0]->command_pool, &c), 0);
+        queued = c;
+        assert_memory_not_equal(&queued->u, &install.u, sizeof(install.u));
+        rte_mempool_put(plane->dp.lcore[0]->command_pool, c);
+    }
+}
+
+/* The kernel leaves sums to a NIC that a veth does not have. */
+static void follows_unfinished_checksums(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_ECHO);
+    uint8_t payload[PLANE_FRAME_MAX], frame[PLANE_FRAME_MAX];
+    const uint8_t datagram[] = {FRAME_DATAGRAM, 3};
+
+    for (unsigned version = 4; version <= 6; version += 2) {
+        uint32_t len = client_seal(&c, c.tx.next_pn++, datagram, 2, payload);
+
+        c.path = plane_path(9, PLANE_ECHO, version);
+        c.path.port = (uint8_t)plane->dp.port[0].id;
+        len = client_frame(&c, payload, len, frame);
+        uint8_t *ip = frame + 14, *udp = ip + (version == 4 ? 20 : 40);
+        uint32_t sum = version == 4 ? rte_raw_cksum(ip + 12, 8) : rte_raw_cksum(ip + 8, 32);
+
+        sum += rte_cpu_to_be_16(17) + (uint32_t)rte_cpu_to_be_16(be16_load(udp + 4));
+        while (sum > 0xffff)
+            sum = (sum & 0xffff) + (sum >> 16);
+        memcpy(udp + 6, &(uint16_t){(uint16_t)sum}, 2);
+        plane_inject(plane, 0, 0, frame, len);
+        plane_turn(plane);
+        client_expect_data(&c, 1, 3); /* checks that it went there */
+    }
+    assert_int_equal(plane_count(plane, JP_paths_changed), 2);
+}
+
 static void lists_every_session_once(void **state)
 {
     enum { N = 200 };
@@ -590,6 +677,10 @@ int main(void)
         CASE(answers_where_the_newest_came_from),
         CASE(forgeries_move_nobody),
         CASE(reports_unknown_sessions),
+        CASE(reports_of_many_are_limited),
+        CASE(reports_leave_room),
+        CASE(wipes_what_it_did_not_run),
+        CASE(follows_unfinished_checksums),
         CASE(lists_every_session_once),
         CASE(describes_a_session),
         CASE(owners_serve_their_sessions),
