@@ -311,14 +311,24 @@ def test_data_plane_comes_back(daemon, make_peer, clients):
     assert daemon.status()["data_plane"]["connects"] == 2
 
 
+def come_and_go(daemon, peer, times):
+    """Greet, answer all that was asked, hang up."""
+    def settled():
+        peer.serve(0.02)
+        return daemon.status()["data_plane"].get("resyncs") == times
+
+    peer.connect()
+    wait_for(settled)
+    peer.hang_up()
+
+
 def test_data_plane_that_another_jetplaned_takes(daemon, make_peer):
     """Each of the two takes the place of the other, and loses it again: ever less often, and said once."""
     peer = make_peer(daemon)
     began = time.monotonic()
     times = 5
-    for _ in range(times):
-        peer.connect()
-        peer.hang_up()
+    for i in range(times):
+        come_and_go(daemon, peer, i + 1)
     peer.connect()
     # at least 0.1 + 0.2 + ... s were waited; a machine may be slower, but not faster
     assert time.monotonic() - began >= 0.1 * (2**times - 1)
@@ -330,10 +340,9 @@ def test_data_plane_that_another_jetplaned_takes(daemon, make_peer):
 
 def test_data_plane_that_restarts_often(daemon, make_peer):
     """While it is away nobody else uses it."""
-    for _ in range(5):
+    for i in range(5):
         peer = make_peer(daemon)
-        peer.connect()
-        peer.hang_up()
+        come_and_go(daemon, peer, i + 1)
         peer.listener.close()
         time.sleep(0.7)  # for jetplaned to try
     log = daemon.log.read_text()
