@@ -12,9 +12,9 @@ static void follow_path(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 {
     struct jp_path path;
 
-    packet_path(lc->dp, m, &path);
-    if (memcmp(&path, &s->path, sizeof(path)) == 0)
+    if (likely(packet_is_along(lc->dp, m, &s->path)))
         return;
+    packet_path(lc->dp, m, &path);
     if (memcmp(path.peer_ip, s->path.peer_ip, sizeof(path.peer_ip)) != 0 ||
         path.peer_port != s->path.peer_port)
         count(lc, JP_paths_changed, 1);
