@@ -86,7 +86,9 @@ class Plane:
         return f"net_af_packet0,iface=eth0,qpairs={queues}"
 
     def _memif(self, role):
-        return f"net_memif0,role={role},id=0,socket={self.folder}/memif.sock,socket-abstract=no"
+        """The server keeps its address over a restart, as a NIC does: its peer need not ask for it again."""
+        mac = ",mac=02:00:00:00:00:01" if role == "server" else ""
+        return f"net_memif0,role={role},id=0,socket={self.folder}/memif.sock,socket-abstract=no{mac}"
 
     def _give_addresses(self, vlan):
         self.tagger = None
