@@ -477,6 +477,20 @@ static void events_leave_room_for_handshakes(void **state)
 
 extern uint8_t __data_start[], _end[];
 
+/* Compares byte by byte, red zones between the variables and all: those are no mistake here. */
+__attribute__((no_sanitize("address"))) static bool in_variables(const uint8_t *key, size_t len)
+{
+    for (const uint8_t *at = __data_start; at + len <= _end; at++) {
+        size_t same = 0;
+
+        while (same < len && at[same] == key[same])
+            same++;
+        if (same == len)
+            return true;
+    }
+    return false;
+}
+
 /* Keys that come behind what ends the connection do not stay behind either. */
 static void keys_do_not_stay(void **state)
 {
@@ -499,7 +513,7 @@ static void keys_do_not_stay(void **state)
 
     for (unsigned i = 0; i < sizeof(key); i++)
         key[i] = (uint8_t)(0x91 * (i + 3));
-    assert_null(memmem(__data_start, (size_t)(_end - __data_start), key, sizeof(key)));
+    assert_false(in_variables(key, sizeof(key)));
     close(fd);
 }
 
