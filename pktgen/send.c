@@ -1,7 +1,6 @@
 #include "send.h"
 
 #include <rte_ethdev.h>
-#include <rte_ip.h>
 
 #include "frame.h"
 #include "wire.h"
@@ -89,13 +88,8 @@ void send_address(struct rte_mbuf *m, const uint8_t *header, uint16_t header_len
 
     memcpy(start, header, header_len);
     path_header_fill(udp, ip_version, udp_len);
-    if (ip_version == 6) {
-        uint16_t sum = (uint16_t)~rte_raw_cksum(udp, udp_len);
-
-        if (sum == 0)
-            sum = 0xffff;
-        memcpy(udp + 6, &sum, 2);
-    }
+    if (ip_version == 6)
+        path_checksum(udp, udp_len);
 }
 
 static void flip_bit(struct worker *w, struct rte_mbuf *m)
