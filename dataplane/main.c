@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -78,6 +80,15 @@ static struct options options_parse(int argc, char **argv)
         exit(2);
     }
     return o;
+}
+
+/* Sessions' keys must not reach a core file, nor another process of this user through ptrace. */
+static void forbid_dumps(void)
+{
+    struct rlimit none = {0, 0};
+
+    prctl(PR_SET_DUMPABLE, 0);
+    setrlimit(RLIMIT_CORE, &none);
 }
 
 static void on_signal(int signal)
@@ -189,6 +200,7 @@ int main(int argc, char **argv)
     struct options options = options_parse(argc, argv);
     int ret;
 
+    forbid_dumps();
     if (sodium_init() < 0 || config_load(options.config, &dp.config) != 0)
         return EXIT_FAILURE;
     if (options.check) {
