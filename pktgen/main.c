@@ -1,4 +1,4 @@
-/* jetgen: set everything up, run the script, show the results. */
+/* jetgen: read the script, set everything up, run it, show the results. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,21 +63,19 @@ static void close_sessions(void)
         run_phase(&run, &phase, &results, error);
 }
 
-int main(int argc, char **argv)
+/* Set everything up, run the script and show the results. */
+static enum script_status run_script(struct script *script)
 {
     static const struct script_host host = {&run, host_run, host_interrupted};
     enum script_status status = SCRIPT_ERROR;
-    char message[SCRIPT_ERROR_MAX] = "";
+    char message[SCRIPT_ERROR_MAX];
 
-    if (sodium_init() < 0)
-        return SCRIPT_ERROR;
-    options_parse(&g.options, argc, argv);
-    fec_init();
-    interrupt_catch();
     if (eal_start(&g.options) != 0)
         return SCRIPT_ERROR;
     if (setup()) {
-        status = script_run(&host, g.options.script, g.options.args, g.options.n_args, message);
+        status = script_run(script, &host, message);
+        if (message[0] != '\0')
+            fprintf(stderr, "%s\n", message);
         close_sessions();
         add_neighbour();
         if (g.options.json)
@@ -91,5 +89,26 @@ int main(int argc, char **argv)
         worker_free(g.worker[i]);
     report_free(&run.report);
     rte_eal_cleanup();
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    enum script_status status;
+    struct script *script;
+    char message[SCRIPT_ERROR_MAX];
+
+    if (sodium_init() < 0)
+        return SCRIPT_ERROR;
+    options_parse(&g.options, argc, argv);
+    script = script_load(g.options.script, g.options.args, g.options.n_args, message);
+    if (!script) {
+        fprintf(stderr, "%s\n", message);
+        return SCRIPT_ERROR;
+    }
+    fec_init();
+    interrupt_catch();
+    status = run_script(script);
+    script_free(script);
     return (int)status;
 }

@@ -11,9 +11,15 @@
 #include "parameters.h"
 
 enum { HOOK_INSTRUCTIONS = 100000 };
+/* the lowest of the stack: the table of names that jetgen.arg was asked for, and the script read */
+enum { AT_KNOWN = 1, AT_CHUNK = 2 };
 
 struct script {
-    const struct script_host *host;
+    lua_State *lua;
+    const char *path;
+    char **args;
+    int n_args;
+    const struct script_host *host; /* while it runs */
     enum script_status status;
     char *message; /* the first expectation that did not hold */
 };
@@ -22,6 +28,18 @@ struct script {
 static struct script *script_of(lua_State *lua)
 {
     return *(struct script **)lua_getextraspace(lua);
+}
+
+/* Push "SCRIPT:LINE: " of the innermost line of the script that runs, whatever it calls. */
+static void push_where(lua_State *lua)
+{
+    lua_Debug frame;
+    int level = 0;
+
+    while (lua_getstack(lua, level, &frame) && lua_getinfo(lua, "l", &frame) &&
+           frame.currentline <= 0)
+        level++;
+    luaL_where(lua, level);
 }
 
 static int push_results(lua_State *lua, const struct results *r)
@@ -101,7 +119,7 @@ static int lua_expect(lua_State *lua)
         lua_settop(lua, 1);
         return 1;
     }
-    luaL_where(lua, 1);
+    push_where(lua);
     lua_pushstring(lua, message);
     lua_concat(lua, 2);
     if (script_of(lua)->status == SCRIPT_OK)
@@ -208,7 +226,7 @@ static bool open_args(lua_State *lua, char **args, int n)
         const char *equals = strchr(args[i], '=');
 
         if (!equals || equals == args[i]) {
-            lua_pushfstring(lua, "argument '%s' is not KEY=VALUE", args[i]);
+            lua_pushfstring(lua, "jetgen: argument '%s' is not KEY=VALUE", args[i]);
             return false;
         }
         lua_pushlstring(lua, args[i], (size_t)(equals - args[i]));
@@ -219,54 +237,95 @@ static bool open_args(lua_State *lua, char **args, int n)
     return true;
 }
 
-/* A misspelt argument is no reason to lose the results of a run, but to say so. `known` is the
- * stack index of the names that the script asked for. */
-static void warn_of_unknown(lua_State *lua, const char *path, int known, char **args, int n)
+/* A misspelt argument is no reason to lose the results of a run, but to say so. */
+static void warn_of_unknown(const struct script *script)
 {
-    for (int i = 0; i < n; i++) {
-        lua_pushlstring(lua, args[i], (size_t)(strchr(args[i], '=') - args[i]));
-        if (lua_rawget(lua, known) == LUA_TNIL)
-            fprintf(stderr, "jetgen: %s takes no argument '%.*s'\n", path,
-                    (int)strcspn(args[i], "="), args[i]);
-        lua_pop(lua, 1);
+    for (int i = 0; i < script->n_args; i++) {
+        const char *arg = script->args[i];
+        int len = (int)strcspn(arg, "=");
+
+        lua_pushlstring(script->lua, arg, (size_t)len);
+        if (lua_rawget(script->lua, AT_KNOWN) == LUA_TNIL)
+            fprintf(stderr, "jetgen: %s takes no argument '%.*s'\n", script->path, len, arg);
+        lua_pop(script->lua, 1);
     }
 }
 
-/* Is the whole script read and run? If not, the message is at the top of the stack. */
-static bool run_file(lua_State *lua, const char *path, char **args, int n_args)
+/* Whatever was thrown becomes a text that begins with script and line. */
+static int locate(lua_State *lua)
 {
-    int known;
+    const char *text = luaL_tolstring(lua, 1, NULL), *where;
 
+    push_where(lua);
+    where = lua_tostring(lua, -1);
+    if (strncmp(text, where, strcspn(where, ":") + 1) == 0) {
+        lua_pop(lua, 1);
+        return 1;
+    }
+    lua_insert(lua, -2);
+    lua_concat(lua, 2);
+    return 1;
+}
+
+/* Leave on the stack what AT_KNOWN and AT_CHUNK say; false: a message is at its top. */
+static bool read_file(struct script *script)
+{
+    lua_State *lua = script->lua;
+
+    *(struct script **)lua_getextraspace(lua) = script;
     open_libraries(lua);
     lua_newtable(lua);
-    known = lua_gettop(lua);
     open_jetgen(lua);
-    if (!open_args(lua, args, n_args))
-        return false;
-    lua_sethook(lua, hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
-    if (luaL_loadfilex(lua, path, "t") != LUA_OK || lua_pcall(lua, 0, 0, 0) != LUA_OK)
-        return false;
-    warn_of_unknown(lua, path, known, args, n_args);
-    return true;
+    return open_args(lua, script->args, script->n_args) &&
+           luaL_loadfilex(lua, script->path, "t") == LUA_OK;
 }
 
-enum script_status script_run(const struct script_host *host, const char *path, char **args,
-                              int n_args, char *message)
+static void take_message(const struct script *script, char *message)
 {
-    struct script script = {.host = host, .status = SCRIPT_OK, .message = message};
-    lua_State *lua = luaL_newstate();
+    snprintf(message, SCRIPT_ERROR_MAX, "%s", lua_tostring(script->lua, -1));
+}
 
-    message[0] = '\0';
-    if (!lua)
-        return SCRIPT_ERROR;
-    *(struct script **)lua_getextraspace(lua) = &script;
-    if (!run_file(lua, path, args, n_args) && script.status != SCRIPT_EXPECTATION) {
-        snprintf(message, SCRIPT_ERROR_MAX, "%s", luaL_tolstring(lua, -1, NULL));
-        if (script.status == SCRIPT_OK)
-            script.status = SCRIPT_ERROR;
+struct script *script_load(const char *path, char **args, int n_args, char *message)
+{
+    struct script *script = calloc(1, sizeof(*script));
+
+    snprintf(message, SCRIPT_ERROR_MAX, "%s: no memory for it", path);
+    if (!script)
+        return NULL;
+    *script = (struct script){.lua = luaL_newstate(), .path = path, .args = args, .n_args = n_args};
+    if (script->lua && read_file(script)) {
+        message[0] = '\0';
+        return script;
     }
-    if (message[0] != '\0')
-        fprintf(stderr, "%s\n", message);
-    lua_close(lua);
-    return script.status;
+    if (script->lua)
+        take_message(script, message);
+    script_free(script);
+    return NULL;
+}
+
+enum script_status script_run(struct script *script, const struct script_host *host, char *message)
+{
+    lua_State *lua = script->lua;
+
+    script->host = host;
+    script->message = message;
+    message[0] = '\0';
+    lua_sethook(lua, hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    lua_pushcfunction(lua, locate);
+    lua_insert(lua, AT_CHUNK);
+    if (lua_pcall(lua, 0, 0, AT_CHUNK) == LUA_OK) {
+        warn_of_unknown(script);
+    } else if (script->status != SCRIPT_EXPECTATION) {
+        take_message(script, message);
+        if (script->status == SCRIPT_OK)
+            script->status = SCRIPT_ERROR;
+    }
+    return script->status;
+}
+
+void script_free(struct script *script)
+{
+    if (script->lua)
+        lua_close(script->lua);
+    free(script);
 }

@@ -17,6 +17,8 @@ enum script_status {
     SCRIPT_INTERRUPTED = 130,
 };
 
+struct script;
+
 struct script_host {
     void *arg;
     /* Run a phase to its end. 0 with *results filled, or -1 with the reason in error. */
@@ -25,9 +27,12 @@ struct script_host {
     bool (*interrupted)(void *arg);
 };
 
-/* Run the script in file `path` with the given KEY=VALUE arguments. What is wrong goes to stderr,
- * as SCRIPT:LINE: message, and into message (SCRIPT_ERROR_MAX bytes, "" when all is well). */
-enum script_status script_run(const struct script_host *host, const char *path, char **args,
-                              int n_args, char *message);
+/* Read the script in file `path`, to be run with the given KEY=VALUE arguments. NULL when it cannot
+ * be: message (SCRIPT_ERROR_MAX bytes) then says why, as SCRIPT:LINE: text if it is the script.
+ * path and args stay the caller's, and must stay. */
+struct script *script_load(const char *path, char **args, int n_args, char *message);
+/* Run it, once. What is wrong goes into message, as SCRIPT:LINE: text, "" when all is well. */
+enum script_status script_run(struct script *script, const struct script_host *host, char *message);
+void script_free(struct script *script);
 
 #endif

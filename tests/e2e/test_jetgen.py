@@ -2,12 +2,28 @@
 that comes back checked byte by byte by jetgen, and its counts against those of the data plane."""
 
 import pathlib
+import subprocess
 
 import pytest
 from host import wait_for
+from plane import BUILD
 from stats import Stats
 
 PATIENT = {"reorder_timeout_us": 1000000, "fec_expire_us": 2000000}  # a slow machine changes nothing
+
+
+@pytest.mark.parametrize("text, argument, said", [
+    (None, "k=1", "cannot open {}: No such file or directory\n"),
+    ("\nlocal x = = 3", "k=1", "{}:2: unexpected symbol near '='\n"),
+    ("", "k", "jetgen: argument 'k' is not KEY=VALUE\n"),
+])
+def test_what_cannot_be_run_is_said_before_a_port_is_looked_for(tmp_path, text, argument, said):
+    if text is not None:
+        (tmp_path / "s.lua").write_text(text)
+    device = "net_memif0,role=client,socket=nobody,socket-abstract=no"
+    done = subprocess.run([BUILD / "pktgen/jetgen", "--no-huge", "--device", device, "s.lua", argument],
+                          capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said.format("s.lua"))
 
 
 def test_sessions_are_spread_evenly(make_plane):

@@ -57,12 +57,20 @@ static int reset(void **state)
 static enum script_status script(const char *text, char **args, int n_args)
 {
     const struct script_host h = {&host, run, interrupted};
+    enum script_status status;
     FILE *f = fopen(path, "w");
+    struct script *s;
 
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
-    return script_run(&h, path, args, n_args, message);
+    s = script_load(path, args, n_args, message);
+    if (!s)
+        return SCRIPT_ERROR;
+    assert_string_equal(message, "");
+    status = script_run(s, &h, message);
+    script_free(s);
+    return status;
 }
 
 static void passes(const char *text)
@@ -224,9 +232,30 @@ static void wrong_parameters_are_named_with_line(void **state)
 static void wrong_scripts_are_named_with_line(void **state)
 {
     (void)state;
-    fails("x = = 3", SCRIPT_ERROR, 1, "unexpected symbol near '='");
     fails("\n\nnothing.at = 5", SCRIPT_ERROR, 3, "attempt to index a nil value");
     fails("\nerror('so')", SCRIPT_ERROR, 2, "so");
+}
+
+/* Wherever it was thrown, and whatever that is. */
+static void every_error_has_script_and_line(void **state)
+{
+    (void)state;
+    fails("\njetgen.print('%d', 'five')", SCRIPT_ERROR, 2, "bad argument #2 to 'string.format'");
+    fails("\njetgen.print({})", SCRIPT_ERROR, 2, "bad argument #1 to 'print'");
+    fails("\n\nerror({})", SCRIPT_ERROR, 3, "table: ");
+    fails("\nerror()", SCRIPT_ERROR, 2, "nil");
+    fails("\nerror('so', 0)", SCRIPT_ERROR, 2, "so");
+    fails("local t = setmetatable({}, {__tostring = function() return 'so' end})\nerror(t)",
+          SCRIPT_ERROR, 2, "so");
+    fails("local t = setmetatable({}, {__tostring = function() error('so') end})\nerror(t)",
+          SCRIPT_ERROR, 1, "so");
+    fails("local ok, e = pcall(jetgen.run, {raet=5})\nerror(e, 0)", SCRIPT_ERROR, 2,
+          "jetgen.run: there is no 'raet'");
+    fails("\nerror('elsewhere.lua:7: so', 0)", SCRIPT_ERROR, 2, "elsewhere.lua:7: so");
+    fails("local function f() error('so') end\nf()", SCRIPT_ERROR, 1, "so");
+    fails("local function f() error('so', 2) end\nf()", SCRIPT_ERROR, 2, "so");
+    fails("\nstring.rep('x', -1, {})", SCRIPT_ERROR, 2, "bad argument #3 to 'rep'");
+    fails("\n\ntable.sort({3, 1, 'x'})", SCRIPT_ERROR, 3, "attempt to compare");
 }
 
 static void what_a_phase_says_is_named_with_line(void **state)
@@ -246,6 +275,7 @@ static void expectations_have_a_status_of_their_own(void **state)
     fails("local function f()\n\njetgen.expect(false, 'so')\nend\npcall(f)\nx.y = 1",
           SCRIPT_EXPECTATION, 3, "so");
     fails("pcall(function() jetgen.expect(false, 'so') end)", SCRIPT_EXPECTATION, 1, "so");
+    fails("\npcall(jetgen.expect, false, 'so')", SCRIPT_EXPECTATION, 2, "so");
 }
 
 static void arguments_have_the_type_of_their_default(void **state)
@@ -289,13 +319,18 @@ static void an_interrupt_ends_it(void **state)
     assert_int_equal(script("while true do end", NULL, 0), SCRIPT_INTERRUPTED);
 }
 
-static void a_missing_script_is_named(void **state)
+/* Before anything is set up for it to run. */
+static void what_cannot_be_read_is_named(void **state)
 {
-    const struct script_host h = {&host, run, interrupted};
+    char *args[] = {"=5"};
 
     (void)state;
-    assert_int_equal(script_run(&h, "/nonexistent.lua", NULL, 0, message), SCRIPT_ERROR);
+    assert_null(script_load("/nonexistent.lua", NULL, 0, message));
     assert_non_null(strstr(message, "/nonexistent.lua"));
+    fails("\nx = = 3", SCRIPT_ERROR, 2, "unexpected symbol near '='");
+    assert_null(script_load(path, NULL, 0, message));
+    assert_null(script_load(path, args, 1, message));
+    assert_string_equal(message, "jetgen: argument '=5' is not KEY=VALUE");
 }
 
 static void everything_is_documented(void **state)
@@ -341,12 +376,13 @@ int main(void)
         cmocka_unit_test_setup(results_come_back, reset),
         cmocka_unit_test_setup(wrong_parameters_are_named_with_line, reset),
         cmocka_unit_test_setup(wrong_scripts_are_named_with_line, reset),
+        cmocka_unit_test_setup(every_error_has_script_and_line, reset),
         cmocka_unit_test_setup(what_a_phase_says_is_named_with_line, reset),
         cmocka_unit_test_setup(expectations_have_a_status_of_their_own, reset),
         cmocka_unit_test_setup(arguments_have_the_type_of_their_default, reset),
         cmocka_unit_test_setup(nothing_reaches_beyond_the_script, reset),
         cmocka_unit_test_setup(an_interrupt_ends_it, reset),
-        cmocka_unit_test_setup(a_missing_script_is_named, reset),
+        cmocka_unit_test_setup(what_cannot_be_read_is_named, reset),
         cmocka_unit_test(everything_is_documented),
     };
 
