@@ -121,9 +121,10 @@ static bool make_rest(struct lcore *lc, int socket)
     lc->far = rte_malloc_socket(NULL, sizeof(*lc->far), 64, socket);
     lc->egress = egress_new(socket);
     lc->punt_limit = make_limit(config->punt_rate, config->punt_burst, socket);
+    lc->punt_cookie_limit = make_limit(config->punt_rate, config->punt_burst, socket);
     lc->reset_limit = make_limit(config->reset_rate, config->reset_burst, socket);
     return lc->aead && lc->sessions && lc->wheel && lc->far && lc->egress && lc->punt_limit &&
-           lc->reset_limit;
+           lc->punt_cookie_limit && lc->reset_limit;
 }
 
 /* The Toeplitz hash is linear: bytes can be hashed ahead, and their hashes added. */

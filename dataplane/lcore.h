@@ -76,7 +76,8 @@ struct lcore {
     struct rte_ring *events;   /* to the main lcore: struct event *, and mbufs to punt in `punts` */
     struct rte_ring *punts;
     struct rte_mempool *command_pool, *event_pool;
-    struct prefix_limit *punt_limit, *reset_limit;
+    struct prefix_limit *punt_limit, *punt_cookie_limit; /* of hellos without and with cookie */
+    struct prefix_limit *reset_limit;
     struct bucket reset_total; /* over all prefixes */
     const bool *stop;          /* set by the main lcore; atomic */
     uint16_t spi_hash[4][256]; /* what each byte of an SPI adds (xor) to its hash's low bits */

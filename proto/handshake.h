@@ -128,6 +128,8 @@ enum hs_server_error {
 };
 const char *hs_server_error_name(enum hs_server_error error);
 
+/* Does a ClientHello (of HS_CLIENT_HELLO_LEN bytes, else unchecked) bring a cookie, good or not? */
+bool hs_hello_has_cookie(const uint8_t *hello);
 /* Cheap part: parse the hello and, when it carries a cookie or `need_cookie`, check that (constant
  * time). addr is the client's; now_s is wall-clock seconds. No state, no KEM. */
 enum hs_server_error hs_server_check(const struct hs_server *s, const uint8_t *hello, size_t len,

@@ -22,18 +22,22 @@ const char *hs_server_error_name(enum hs_server_error error)
     return "unknown";
 }
 
+bool hs_hello_has_cookie(const uint8_t *hello)
+{
+    return hello[CH_COOKIE_LEN] == HS_COOKIE_LEN;
+}
+
 static bool well_formed(const uint8_t *hello, size_t len)
 {
     struct hs_params peer;
-    uint8_t cookie_len, params_len;
+    uint8_t params_len;
 
     if (len != HS_CLIENT_HELLO_LEN || !hs_header_is(hello, len, WIRE_CLIENT_HELLO))
         return false;
-    cookie_len = hello[CH_COOKIE_LEN];
     params_len = hello[CH_PARAMS_LEN];
     return be32_load(hello + CH_SPI) >= WIRE_SPI_MIN && hello[CH_SUITES] != 0 &&
-           (cookie_len == HS_COOKIE_LEN ||
-            (cookie_len == 0 && sodium_is_zero(hello + CH_COOKIE, HS_COOKIE_LEN))) &&
+           (hs_hello_has_cookie(hello) ||
+            (hello[CH_COOKIE_LEN] == 0 && sodium_is_zero(hello + CH_COOKIE, HS_COOKIE_LEN))) &&
            params_len <= HS_PARAMS_MAX &&
            sodium_is_zero(hello + CH_PARAMS + params_len, HS_PARAMS_MAX - params_len) &&
            params_decode(&peer, hello + CH_PARAMS, params_len);
@@ -45,7 +49,7 @@ enum hs_server_error hs_server_check(const struct hs_server *s, const uint8_t *h
 {
     if (!well_formed(hello, len))
         return HS_MALFORMED;
-    if (hello[CH_COOKIE_LEN] == 0)
+    if (!hs_hello_has_cookie(hello))
         return need_cookie ? HS_BAD_COOKIE : HS_OK;
     return cookie_check(s->cookie_key, hello, addr, now_s) ? HS_OK : HS_BAD_COOKIE;
 }

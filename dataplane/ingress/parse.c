@@ -35,8 +35,11 @@ static bool is_our_group(const struct port *port, const uint8_t ip[16])
     return false;
 }
 
-static int parse_hello(struct lcore *lc, struct rte_mbuf *m, uint32_t len)
+/* A prefix's hellos with cookie, forged ones included, do not count against those without, nor the
+ * other way round: who spoofs first hellos leaves the second ones alone. */
+static int parse_hello(struct lcore *lc, struct rte_mbuf *m, const uint8_t *hello, uint32_t len)
 {
+    struct prefix_limit *limit;
     struct jp_path path;
 
     if (len != HS_CLIENT_HELLO_LEN)
@@ -44,7 +47,8 @@ static int parse_hello(struct lcore *lc, struct rte_mbuf *m, uint32_t len)
     if (!udp_checksum_ok(m))
         return JP_udp_checksum;
     packet_path(lc->dp, m, &path);
-    if (!prefix_limit_pass(lc->punt_limit, path.peer_ip, lc->now))
+    limit = hs_hello_has_cookie(hello) ? lc->punt_cookie_limit : lc->punt_limit;
+    if (!prefix_limit_pass(limit, path.peer_ip, lc->now))
         return JP_punt_limited;
     if (!__atomic_load_n(&lc->dp->control_up, __ATOMIC_RELAXED) ||
         rte_ring_enqueue(lc->punts, m) != 0)
@@ -65,7 +69,7 @@ static int parse_payload(struct lcore *lc, struct rte_mbuf *m, const uint8_t *pa
         p->text_len = info.text_len;
         return KEEP;
     case WIRE_HANDSHAKE:
-        return info.hs_type == WIRE_CLIENT_HELLO ? parse_hello(lc, m, len) : JP_hs_type;
+        return info.hs_type == WIRE_CLIENT_HELLO ? parse_hello(lc, m, payload, len) : JP_hs_type;
     case WIRE_KEEPALIVE:
         return JP_keepalive;
     case WIRE_RESERVED:
