@@ -218,20 +218,20 @@ static uint64_t next_cursor(const struct dataplane *dp, unsigned worker, uint64_
 static void relay_event(const struct dataplane *dp, unsigned worker, struct event *e)
 {
     size_t size = event_size(e->type), header = sizeof(struct jp_ipc_header);
-    uint8_t *out = outbox_add(e->type, size);
+    uint8_t *out = outbox_add(e->type, size, NULL);
 
     if (e->type == JP_IPC_LIST_END)
         e->u.list_end.cursor = next_cursor(dp, worker, e->u.list_end.cursor);
     memcpy(out + header, (const uint8_t *)&e->u + header, size - header);
 }
 
-static void relay_punt(const struct dataplane *dp, struct rte_mbuf *m)
+static void relay_punt(struct lcore *lc, struct rte_mbuf *m)
 {
     const uint8_t *payload = rte_pktmbuf_mtod_offset(m, const uint8_t *, packet_of(m)->udp);
-    struct jp_ipc_packet *out = outbox_add(JP_IPC_PUNT, sizeof(*out));
+    struct jp_ipc_packet *out = outbox_add(JP_IPC_PUNT, sizeof(*out), lc);
 
     /* parse let it pass: its UDP length is right, and it is a ClientHello */
-    packet_path(dp, m, &out->path);
+    packet_path(lc->dp, m, &out->path);
     out->len = (uint16_t)(be16_load(payload - UDP_HDR + 4) - UDP_HDR);
     memset(out->pad, 0, sizeof(out->pad));
     memcpy(out->bytes, payload, out->len);
@@ -242,13 +242,16 @@ static void relay_punt(const struct dataplane *dp, struct rte_mbuf *m)
 
 static unsigned drain_punts(struct dataplane *dp, unsigned worker, unsigned max)
 {
+    struct lcore *lc = dp->lcore[worker];
     bool up = control.peer >= 0;
     void *got[OUTBOX_MAX];
-    unsigned n = rte_ring_dequeue_burst(dp->lcore[worker]->punts, got, up ? max : OUTBOX_MAX, NULL);
+    unsigned n = rte_ring_dequeue_burst(lc->punts, got, up ? max : OUTBOX_MAX, NULL);
 
     for (unsigned i = 0; i < n; i++) {
         if (up)
-            relay_punt(dp, got[i]);
+            relay_punt(lc, got[i]);
+        else
+            count(lc, JP_punt_lost, 1);
         rte_pktmbuf_free(got[i]);
     }
     return n;

@@ -8,6 +8,7 @@
 #include "jetplane/ipc.h"
 
 struct dataplane;
+struct lcore;
 
 /* ---- control_socket.c: who is on the other end. File descriptors, -1 when there is none ---- */
 
@@ -28,10 +29,11 @@ enum { OUTBOX_MAX = 64 };
 bool outbox_empty(void);
 unsigned outbox_room(void);
 /* A message of this type and size to be filled in, header done and the rest undefined. There must
- * be room. */
-void *outbox_add(enum jp_ipc_type type, size_t size);
+ * be room. `punter` is the worker in whose counters a hello's end is counted, NULL for others. */
+void *outbox_add(enum jp_ipc_type type, size_t size, struct lcore *punter);
 /* Send what the socket takes; 0, or -errno when the connection is gone. */
 int outbox_send(int fd);
+/* Drop what was not sent. */
 void outbox_clear(void);
 
 #endif

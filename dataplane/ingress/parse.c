@@ -53,8 +53,7 @@ static int parse_hello(struct lcore *lc, struct rte_mbuf *m, const uint8_t *hell
     if (!__atomic_load_n(&lc->dp->control_up, __ATOMIC_RELAXED) ||
         rte_ring_enqueue(lc->punts, m) != 0)
         return JP_punt_full;
-    count(lc, JP_punted, 1);
-    return TAKEN;
+    return TAKEN; /* the main lcore counts what becomes of it */
 }
 
 static int parse_payload(struct lcore *lc, struct rte_mbuf *m, const uint8_t *payload, uint32_t len)

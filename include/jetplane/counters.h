@@ -2,8 +2,10 @@
  * JSON.
  *
  * The unit of accounting is one packet's worth of work. Units come from JP_SOURCES and each ends in
- * exactly one of JP_FATES or JP_DROPS, counted by the lcore where it ends; JP_HELD units wait for
- * theirs in a reorder queue. Summed over all lcores, once traffic has stopped:
+ * exactly one of JP_FATES or JP_DROPS, counted by the lcore where it ends (for what ends at the
+ * main lcore, which has no row: in the row of the worker it came from); JP_HELD units wait for
+ * theirs in a reorder queue. Summed over all lcores, once traffic has stopped and the control plane
+ * has read what waits for it:
  *
  *   sum(sources) = sum(fates) + sum(drops) + held
  *
@@ -20,7 +22,7 @@
     X(delivered, "data delivered to a sink")                                                       \
     X(control, "authentic packets with control frames only")                                       \
     X(repair, "authentic FEC repairs taken in")                                                    \
-    X(punted, "handshake packets handed to the main lcore, for the control plane")                 \
+    X(punted, "handshake packets handed to the control plane")                                     \
     X(keepalive, "NAT keepalives")                                                                 \
     X(arp, "ARP requests answered")                                                                \
     X(ndp, "neighbour solicitations answered")                                                     \
@@ -61,6 +63,7 @@
     X(session_gone, "held for a session that ended")                                               \
     X(punt_limited, "handshake above its source's rate")                                           \
     X(punt_full, "handshake with the control plane away or behind")                                \
+    X(punt_lost, "handshake on its way to the control plane when that went away")                  \
     X(no_mbuf, "no packet buffer for a unit's copy")
 
 /* What happened besides: never part of the sum above. */

@@ -35,7 +35,8 @@ enum jp_sink {
     JP_SINK_SOURCE = 3,
 };
 
-/* One worker lcore; written by it alone. */
+/* One worker lcore; written by it alone, but for punted and punt_lost, which the main lcore counts.
+ */
 struct jp_stats_lcore {
     alignas(128) uint64_t counter[JP_COUNTER_COUNT]; /* enum jp_counter */
 };
@@ -88,6 +89,6 @@ struct jp_stats {
 };
 
 static_assert(sizeof(struct jp_stats_port) == 256, "shared layout");
-static_assert(sizeof(struct jp_stats_lcore) % 128 == 0, "no line has two writers");
+static_assert(sizeof(struct jp_stats_lcore) % 128 == 0, "workers share no line");
 
 #endif

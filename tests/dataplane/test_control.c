@@ -451,6 +451,29 @@ static void handshakes(void **state)
     close(fd);
 }
 
+/* Of those that wait when the connection ends every one is counted as lost. */
+static void handshakes_are_accounted_for(void **state)
+{
+    struct plane *plane = *state;
+    uint8_t clienthello[HS_CLIENT_HELLO_LEN] = {[4] = WIRE_CLIENT_HELLO, [5] = WIRE_VERSION};
+    struct client c = client_new(plane, 5, 0);
+    int fd = connect_control(plane);
+    unsigned n = 0;
+
+    for (; outbox_empty(); n++) { /* until the socket, which nobody reads, takes no more */
+        assert_in_range(n, 0, 100000);
+        client_send_payload(&c, clienthello, sizeof(clienthello));
+        plane->now += 1000000; /* more slowly than rates limit */
+        plane_turn(plane);
+        turn(plane, 1);
+    }
+    close(fd);
+    turn(plane, 5);
+    assert_true(plane_count(plane, JP_punted) > 0 && plane_count(plane, JP_punt_lost) > 0);
+    assert_int_equal(plane_count(plane, JP_punted) + plane_count(plane, JP_punt_lost), n);
+    assert_int_equal(plane_count(plane, JP_punt_full), 0);
+}
+
 /* A batch of messages with news in front of a hello does not keep it waiting. */
 static void events_leave_room_for_handshakes(void **state)
 {
@@ -576,6 +599,7 @@ int main(void)
         TEST(queries),
         TEST(many_at_once),
         TEST(handshakes),
+        TEST(handshakes_are_accounted_for),
         TEST(events_leave_room_for_handshakes),
         TEST(keys_do_not_stay),
         TEST(stale_socket),

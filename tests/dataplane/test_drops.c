@@ -100,6 +100,14 @@ static void punt_nobody(struct plane *plane)
     plane->dp.control_up = true;
 }
 
+/* The control plane goes away before the main lcore has told it. */
+static void punt_lost(struct plane *plane)
+{
+    hellos(plane, 0, 1);
+    plane_settle(plane);
+    control_turn(&plane->dp);
+}
+
 /* ---- what is refused of sessions' packets ---- */
 
 /* The second worker's ring is full when one more than it holds is handed over. */
@@ -407,6 +415,7 @@ static const struct reason {
     DROP(punt_limited, punt_limited),
     DROP(punt_full, punt_full),
     DROP(punt_full, punt_nobody),
+    DROP(punt_lost, punt_lost),
     DROP(no_mbuf, no_mbuf),
 #undef DROP
 };

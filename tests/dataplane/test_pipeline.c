@@ -573,12 +573,11 @@ static void gives_other_packets_their_fates(void **state)
     plane_turn(plane);
     assert_int_equal(plane_count(plane, JP_keepalive), 1);
     assert_int_equal(plane_count(plane, JP_control), 1);
-    assert_int_equal(plane_count(plane, JP_punted), 1);
     assert_int_equal(plane_count(plane, JP_arp), 1);
     assert_int_equal(rte_ring_dequeue(plane->dp.lcore[0]->punts, &m), 0);
     packet_path(&plane->dp, m, &path);
     assert_memory_equal(&path, &c.path, sizeof(path));
-    rte_pktmbuf_free(m);
+    assert_int_equal(rte_ring_enqueue(plane->dp.lcore[0]->punts, m), 0); /* for the main lcore */
     plane_ignore_sent(plane);
 }
 
