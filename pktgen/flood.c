@@ -35,7 +35,6 @@ static int flood_begin(struct worker *w)
     f->path = (struct jp_path){.peer_port = o->port, .ip_version = o->target.version};
     memcpy(f->path.peer_ip, o->target.ip, 16);
     memcpy(f->path.our_mac, w->g->our_mac, 6);
-    memcpy(f->path.peer_mac, w->g->peer_mac, 6);
     w->flood = f;
     return 0;
 }
@@ -53,6 +52,7 @@ static bool send_spoofed(struct worker *w, struct flood *f)
     be32_store(hello + AT_SPI, (uint32_t)prng_next(&w->prng) | WIRE_SPI_MIN);
     prng_fill(&w->prng, hello + AT_RANDOM,
               params->valid ? HS_RANDOM_LEN : HS_CLIENT_HELLO_LEN - AT_RANDOM);
+    memcpy(f->path.peer_mac, &w->peer_mac, 6);
     path_spoof(&f->path, &w->g->options.source, params->sources, &w->prng);
     send_address(m, f->header, path_header(f->header, &f->path), f->path.ip_version);
     send_raw(w, w->results.counter[C_hellos_sent] % w->queues, m);

@@ -21,7 +21,9 @@ struct jetgen {
     uint16_t port;      /* of DPDK */
     bool reconnects;    /* it is a memif client, which does not come up again by itself */
     volatile bool halt; /* workers must leave the port alone */
-    uint8_t our_mac[6], peer_mac[6];
+    uint8_t our_mac[6];
+    volatile uint64_t peer_mac; /* the target's, as its six bytes lie in memory; whoever hears of a
+                                   new one writes it */
     double tsc_per_us;
     uint64_t tsc_start;
     struct rte_mempool *mbufs;

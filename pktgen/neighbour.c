@@ -58,21 +58,31 @@ static void put_ndp(uint8_t *ip, uint8_t type, const uint8_t from[16], const uin
     memcpy(icmp + 2, &checksum, 2);
 }
 
-uint16_t neighbour_ask(const struct jetgen *g, uint8_t *frame)
+void neighbour_ask(const struct jetgen *g, struct rte_mbuf *m)
 {
     static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, nobody[6];
     const uint8_t *source = g->options.source.ip, *target = g->options.target.ip;
     uint8_t group[16] = {0xff, 0x02, [11] = 1, 0xff, target[13], target[14], target[15]};
     uint8_t group_mac[6] = {0x33, 0x33, 0xff, target[13], target[14], target[15]};
+    bool arp = g->options.target.version == 4;
+    uint8_t *frame = (uint8_t *)rte_pktmbuf_append(m, arp ? ARP_FRAME : NDP_FRAME);
 
-    if (g->options.target.version == 4) {
+    if (arp) {
         put_ethernet(frame, everybody, g->our_mac, RTE_ETHER_TYPE_ARP);
         put_arp(frame + RTE_ETHER_HDR_LEN, 1, g->our_mac, source + 12, nobody, target + 12);
-        return ARP_FRAME;
+    } else {
+        put_ethernet(frame, group_mac, g->our_mac, RTE_ETHER_TYPE_IPV6);
+        put_ndp(frame + RTE_ETHER_HDR_LEN, SOLICITATION, source, group, target, g->our_mac);
     }
-    put_ethernet(frame, group_mac, g->our_mac, RTE_ETHER_TYPE_IPV6);
-    put_ndp(frame + RTE_ETHER_HDR_LEN, SOLICITATION, source, group, target, g->our_mac);
-    return NDP_FRAME;
+}
+
+static bool take(struct jetgen *g, const uint8_t mac[6])
+{
+    uint64_t peer_mac = 0;
+
+    memcpy(&peer_mac, mac, 6);
+    g->peer_mac = peer_mac;
+    return true;
 }
 
 bool neighbour_learn(struct jetgen *g, const struct rte_mbuf *m)
@@ -85,15 +95,13 @@ bool neighbour_learn(struct jetgen *g, const struct rte_mbuf *m)
         if (m->data_len < ARP_FRAME || be16_load(frame + 12) != RTE_ETHER_TYPE_ARP || l3[7] != 2 ||
             memcmp(l3 + 14, target + 12, 4) != 0)
             return false;
-        memcpy(g->peer_mac, l3 + 8, 6);
-        return true;
+        return take(g, l3 + 8);
     }
     if (m->data_len < NDP_FRAME || be16_load(frame + 12) != RTE_ETHER_TYPE_IPV6 ||
         l3[6] != IPPROTO_ICMPV6 || icmp[0] != ADVERTISEMENT || memcmp(icmp + 8, target, 16) != 0 ||
         icmp[24] != TARGET_LINK)
         return false;
-    memcpy(g->peer_mac, icmp + 26, 6);
-    return true;
+    return take(g, icmp + 26);
 }
 
 static bool is_ours(const struct jetgen *g, const uint8_t *ip, unsigned version)
@@ -128,8 +136,8 @@ static bool answer_solicitation(const struct jetgen *g, struct rte_mbuf *m)
     uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + RTE_ETHER_HDR_LEN;
     uint8_t who_mac[6], who_ip[16], asked[16];
 
-    if (m->data_len < RTE_ETHER_HDR_LEN + IP6_LEN + 24 || !is_ours(g, ip + IP6_LEN + 8, 6) ||
-        m->buf_len - m->data_off < NDP_FRAME)
+    if (m->data_len < RTE_ETHER_HDR_LEN + IP6_LEN + 24 || ip[IP6_LEN] != SOLICITATION ||
+        !is_ours(g, ip + IP6_LEN + 8, 6) || m->buf_len - m->data_off < NDP_FRAME)
         return false;
     memcpy(who_mac, frame + 6, 6);
     memcpy(who_ip, ip + 8, 16);

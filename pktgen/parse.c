@@ -11,7 +11,8 @@ enum {
     IP4_MIN = 20,
     IP6_HDR = 40,
     IP4_FRAGMENT_MASK = 0x3fff,
-    ICMP6_SOLICITATION = 135
+    ICMP6_SOLICITATION = 135,
+    ICMP6_ADVERTISEMENT = 136
 };
 
 /* What a packet is. */
@@ -70,7 +71,8 @@ static enum verdict parse_ip6(const struct jetgen *g, struct datagram *d, uint8_
 
     if (len < IP6_HDR || ip[0] >> 4 != 6 || be16_load(ip + 4) > len - IP6_HDR)
         return MALFORMED;
-    if (ip[6] == IPPROTO_ICMPV6 && be16_load(ip + 4) > 0 && ip[IP6_HDR] == ICMP6_SOLICITATION)
+    if (ip[6] == IPPROTO_ICMPV6 && be16_load(ip + 4) > 0 &&
+        (ip[IP6_HDR] == ICMP6_SOLICITATION || ip[IP6_HDR] == ICMP6_ADVERTISEMENT))
         return NEIGHBOUR;
     if (!from_target(g, ip + 8, 6) || ip[6] != IPPROTO_UDP)
         return OTHER;
@@ -109,13 +111,14 @@ bool parse(struct worker *w, struct rte_mbuf **m, struct datagram *d)
         count(w, C_rx_malformed, 1);
         return false;
     case NEIGHBOUR:
-        if (neighbour_answer(w->g, *m)) {
-            count(w, C_neighbours, 1);
+        if (!neighbour_learn(w->g, *m)) {
+            if (!neighbour_answer(w->g, *m))
+                break;
             send_raw(w, 0, *m);
             *m = NULL;
-            return false;
         }
-        break;
+        count(w, C_neighbours, 1);
+        return false;
     case OTHER:
         break;
     }

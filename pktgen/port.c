@@ -149,8 +149,7 @@ static void ask(struct jetgen *g)
 
     if (!m)
         return;
-    m->data_len = neighbour_ask(g, rte_pktmbuf_mtod(m, uint8_t *));
-    m->pkt_len = m->data_len;
+    neighbour_ask(g, m);
     uint16_t len = m->data_len;
 
     if (rte_eth_tx_burst(g->port, 0, &m, 1) == 0) {

@@ -18,14 +18,15 @@ struct datagram {
 };
 
 /* Find the UDP payload in m, checksums verified. False when there is none for us: counted; m stays
- * the caller's. Neighbours' questions are answered (m is then used up and *m set to NULL). */
+ * the caller's. Neighbours' questions are answered (m is then used up and *m set to NULL), and the
+ * target's answers taken. */
 bool parse(struct worker *w, struct rte_mbuf **m, struct datagram *d);
 
 /* Turn m, an ARP request or a neighbour solicitation at l3, into the answer when it asks for an
  * address of ours. */
 bool neighbour_answer(const struct jetgen *g, struct rte_mbuf *m);
-/* Write a request for the target's Ethernet address; returns its length (< 100). */
-uint16_t neighbour_ask(const struct jetgen *g, uint8_t *frame);
+/* Write a request for the target's Ethernet address into m, which is empty. */
+void neighbour_ask(const struct jetgen *g, struct rte_mbuf *m);
 /* When m tells the target's Ethernet address, take it. */
 bool neighbour_learn(struct jetgen *g, const struct rte_mbuf *m);
 

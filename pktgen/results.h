@@ -51,7 +51,7 @@
     X(closed, "sessions closed by the peer")                                                       \
     X(server_hellos, "ServerHellos that answered no handshake of ours")                            \
     X(server_retries, "Retries that answered no handshake of ours")                                \
-    X(neighbours, "ARP and neighbour solicitations answered")                                      \
+    X(neighbours, "ARP and neighbour discovery, answered or learned from")                         \
     X(rx_other, "received packets that are not for us")                                            \
     X(rx_malformed, "received packets with wrong lengths or checksums")                            \
     X(rx_unknown_spi, "received packets without session")                                          \

@@ -51,20 +51,20 @@ static bool fec_new(struct worker *w, const struct open_params *o, uint32_t n)
            pool_new(w, &w->decoders, sizeof(struct fec_dec), n);
 }
 
-static void path_of(const struct jetgen *g, uint32_t index, struct jp_path *path)
+static void path_of(const struct worker *w, uint32_t index, struct jp_path *path)
 {
-    const struct options *o = &g->options;
+    const struct options *o = &w->g->options;
 
     *path = (struct jp_path){
         .peer_port = o->port,
         .our_port = (uint16_t)(SOURCE_PORT_MIN + index / o->sources),
-        .port = (uint8_t)g->port,
+        .port = (uint8_t)w->g->port,
         .ip_version = o->target.version,
     };
     source_address(&o->source, index % o->sources, path->our_ip);
     memcpy(path->peer_ip, o->target.ip, 16);
-    memcpy(path->our_mac, g->our_mac, 6);
-    memcpy(path->peer_mac, g->peer_mac, 6);
+    memcpy(path->our_mac, w->g->our_mac, 6);
+    memcpy(path->peer_mac, &w->peer_mac, 6);
 }
 
 static int worker_sessions(struct worker *w)
@@ -84,6 +84,7 @@ static int worker_sessions(struct worker *w)
     wheel_init(&w->wheel, jetgen_us(g, rte_rdtsc()) / TIMER_TICK_US);
     w->up = w->unconfirmed = w->cursor = 0;
     w->max_frames = UINT16_MAX;
+    w->peer_mac = g->peer_mac;
     w->n_sessions = n;
     for (uint32_t i = 0; i < n; i++) {
         struct session *s = &w->sessions[i];
@@ -91,11 +92,22 @@ static int worker_sessions(struct worker *w)
         s->index = i * workers + w->index;
         s->queue = (uint16_t)(i % w->queues);
         s->streams = stream + (size_t)i * streams;
-        path_of(g, s->index, &s->path);
+        path_of(w, s->index, &s->path);
         s->header_len = path_header(s->header, &s->path);
         session_begin(w, s);
     }
     return 0;
+}
+
+void sessions_redirect(struct worker *w)
+{
+    w->peer_mac = w->g->peer_mac;
+    for (uint32_t i = 0; i < w->n_sessions; i++) {
+        struct session *s = &w->sessions[i];
+
+        memcpy(s->path.peer_mac, &w->peer_mac, 6);
+        path_header(s->header, &s->path);
+    }
 }
 
 int sessions_new(struct jetgen *g)

@@ -86,6 +86,9 @@ int sessions_new(struct jetgen *g);
 /* Wipe and forget them all. Main lcore. */
 void sessions_free(struct jetgen *g);
 
+/* The target has a new Ethernet address, g->peer_mac: send there from now on. */
+void sessions_redirect(struct worker *w);
+
 static inline struct session *session_at(const struct worker *w, uint32_t index)
 {
     uint32_t i = index / w->g->options.workers;

@@ -13,7 +13,7 @@
 #include "receive.h"
 #include "send.h"
 
-enum { IDLE_TURNS = 1024, HANDED_RING = 4096, LAST_FLUSH_US = 200000 };
+enum { IDLE_TURNS = 1024, HANDED_RING = 4096, LAST_FLUSH_US = 200000, SILENCE_US = 1000000 };
 
 static const struct kind *const kinds[] = {
     [PHASE_OPEN] = &kind_open,
@@ -62,12 +62,26 @@ void worker_free(struct worker *w)
     rte_free(w);
 }
 
-/* What time it is, and whether the port may be used. */
+/* What time it is, whether the port may be used, and where to send. */
 static void look_up(struct worker *w)
 {
     w->halted = w->g->halt;
     w->tsc = rte_rdtsc();
     w->now = jetgen_us(w->g, w->tsc);
+    if (unlikely(w->peer_mac != w->g->peer_mac))
+        sessions_redirect(w);
+}
+
+/* Nothing comes back: the target may have come back with another Ethernet address. */
+static void ask_again(struct worker *w)
+{
+    struct rte_mbuf *m = w->index == 0 ? send_new(w) : NULL;
+
+    w->heard = w->now;
+    if (!m)
+        return;
+    neighbour_ask(w->g, m);
+    send_raw(w, 0, m);
 }
 
 /* Returns whether there was something to do. */
@@ -78,6 +92,10 @@ static bool turn(struct worker *w, const struct kind *kind)
 
     n = receive(w);
     received = rte_rdtsc();
+    if (n > 0)
+        w->heard = w->now;
+    else if (unlikely(w->now - w->heard > SILENCE_US))
+        ask_again(w);
     if (send_room(w)) /* repairs and ACKs can wait, but there is no end to what may be due */
         timers_run(w);
     made = handshakes_run(w);
@@ -111,7 +129,7 @@ static void begin(struct worker *w)
     memset(&w->results, 0, sizeof(w->results));
     w->error[0] = '\0';
     w->started = w->last = w->tsc;
-    w->began = w->now;
+    w->began = w->heard = w->now;
     w->ends_at = w->handshakes_begun = w->allowance_used = 0;
 }
 

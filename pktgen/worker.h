@@ -63,6 +63,8 @@ struct worker {
     struct recall *recall; /* packets sent lately */
     struct batch batch;
 
+    uint64_t peer_mac; /* of g: what is sent goes there */
+
     /* of the sessions that are open */
     struct mapping mapping[8]; /* their memory */
     unsigned mappings;
@@ -88,6 +90,7 @@ struct worker {
     uint64_t tsc, now;      /* of this turn; now in us since the start */
     uint64_t started, last; /* tsc; last: of the last packet sent or received */
     uint64_t ends_at;       /* us: drain until then; 0: still sending */
+    uint64_t heard;         /* us: when something came last, or was asked for */
     uint64_t began;         /* us: the phase; what rates allow counts from here */
     uint64_t handshakes_begun;
     uint64_t allowance_used; /* of messages or floods */

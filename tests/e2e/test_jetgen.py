@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from host import wait_for
-from plane import BUILD
+from plane import BUILD, MEMIF_SERVER
 from stats import Stats
 
 PATIENT = {"reorder_timeout_us": 1000000, "fec_expire_us": 2000000}  # a slow machine changes nothing
@@ -103,3 +103,25 @@ def test_jetplane_dp_is_killed_under_load(make_plane):
     plane.start_dp()
     plane.wait_jetgen(generator)
     assert plane.settle()["sessions_installed"] >= 100
+
+
+@pytest.mark.parametrize("target, addresses", [(MEMIF_SERVER, MEMIF_SERVER + "/24"), ("fd00:1::1", "fd00:1::1/64")])
+def test_jetplane_dp_comes_back_with_another_ethernet_address(make_plane, target, addresses):
+    """jetgen asks for it again."""
+    plane = make_plane(memif=True)
+    port = plane.data["ports"][1]
+
+    def restart():
+        plane.dp.kill()
+        plane.start_dp()
+        wait_for(plane.up, 30, "jetplaned and the data plane")
+
+    port["addresses"] = [addresses]
+    restart()
+    generator = plane.start_jetgen(pathlib.Path(__file__).with_name("restart.lua"), "seconds=10",
+                                   options=["--target", target])
+    wait_for(lambda: plane.total()["delivered"] > 4000, 60, "traffic")
+    port["device"] = port["device"].split(",mac=")[0]  # now it is random
+    restart()
+    assert plane.wait_jetgen(generator)["neighbours"] > 0
+    assert plane.total()["ip_other_mac"] > 0
