@@ -29,7 +29,7 @@ struct config {
 };
 
 /* Fill *config with the defaults, then from the file if path is not NULL. 0, or -EINVAL / -errno
- * after logging what is wrong and where. */
+ * after saying on stderr what is wrong and where. */
 int config_load(const char *path, struct config *config);
 
 #endif

@@ -3,35 +3,13 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_file.h"
 #include "config_raw.h"
 #include "memory.h"
-
-struct check {
-    const char *path;
-    unsigned complaints;
-};
-
-__attribute__((format(printf, 3, 4))) static void complain(struct check *c, const char *key,
-                                                           const char *format, ...)
-{
-    unsigned line = config_line(c->path, key);
-    va_list args;
-
-    if (line)
-        fprintf(stderr, "%s:%u: %s: ", c->path, line, key);
-    else
-        fprintf(stderr, "%s: %s: ", c->path, key);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    c->complaints++;
-}
 
 /* "ports[1]" + "mtu" -> "ports[1].mtu"; an empty prefix is the top level. */
 struct key {
@@ -54,7 +32,7 @@ static struct key key_at(const char *list, unsigned i)
     return k;
 }
 
-static uint32_t number(struct check *c, const char *prefix, const char *name, const char *text,
+static uint32_t number(struct complaints *c, const char *prefix, const char *name, const char *text,
                        uint32_t fallback, uint32_t least, uint32_t most)
 {
     struct key key = key_in(prefix, name);
@@ -76,7 +54,7 @@ static uint32_t number(struct check *c, const char *prefix, const char *name, co
     return (uint32_t)value;
 }
 
-static bool boolean(struct check *c, const char *name, const char *text, bool fallback)
+static bool boolean(struct complaints *c, const char *name, const char *text, bool fallback)
 {
     if (!text)
         return fallback;
@@ -87,7 +65,7 @@ static bool boolean(struct check *c, const char *name, const char *text, bool fa
     return false;
 }
 
-static void string(struct check *c, const char *key, const char *text, const char *fallback,
+static void string(struct complaints *c, const char *key, const char *text, const char *fallback,
                    char *out, size_t size)
 {
     if (!text)
@@ -132,7 +110,7 @@ static bool address_parse(const char *text, struct config_address *out)
            !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)out->ip);
 }
 
-static void check_addresses(struct check *c, const char *port_key, const struct raw_port *raw,
+static void check_addresses(struct complaints *c, const char *port_key, const struct raw_port *raw,
                             struct config_port *port)
 {
     struct key list = key_in(port_key, "addresses");
@@ -156,7 +134,7 @@ static void check_addresses(struct check *c, const char *port_key, const struct 
     }
 }
 
-static void check_ports(struct check *c, const struct raw_config *raw, struct config *config)
+static void check_ports(struct complaints *c, const struct raw_config *raw, struct config *config)
 {
     if (!raw->ports_count)
         complain(c, "ports", "is missing: at least one port is needed");
@@ -182,7 +160,7 @@ static void check_ports(struct check *c, const struct raw_config *raw, struct co
     }
 }
 
-static uint8_t sink_parse(struct check *c, const char *key, const char *text)
+static uint8_t sink_parse(struct complaints *c, const char *key, const char *text)
 {
     static const char *const names[] = {
         [JP_SINK_ECHO] = "echo",
@@ -200,7 +178,8 @@ static uint8_t sink_parse(struct check *c, const char *key, const char *text)
     return 0;
 }
 
-static void check_listeners(struct check *c, const struct raw_config *raw, struct config *config)
+static void check_listeners(struct complaints *c, const struct raw_config *raw,
+                            struct config *config)
 {
     if (!raw->listeners_count) {
         config->listener[0] = (struct config_listener){.udp_port = 4500, .sink = JP_SINK_ECHO};
@@ -230,7 +209,7 @@ static void check_listeners(struct check *c, const struct raw_config *raw, struc
     }
 }
 
-static void check_cpus(struct check *c, const struct raw_config *raw, struct config *config)
+static void check_cpus(struct complaints *c, const struct raw_config *raw, struct config *config)
 {
     if (raw->cpus_count && raw->cpus_count != config->lcores + 1u) {
         complain(c, "cpus",
@@ -254,7 +233,7 @@ static uint32_t mbufs_least(const struct config *config)
     return n;
 }
 
-static void check_mbufs(struct check *c, struct config *config)
+static void check_mbufs(struct complaints *c, struct config *config)
 {
     uint32_t least = mbufs_least(config);
 
@@ -266,7 +245,7 @@ static void check_mbufs(struct check *c, struct config *config)
                  config->mbufs, least);
 }
 
-static void check_name(struct check *c, const char *name)
+static void check_name(struct complaints *c, const char *name)
 {
     for (const char *p = name; *p; p++)
         if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_') {
@@ -276,7 +255,7 @@ static void check_name(struct check *c, const char *name)
 }
 
 /* What no single key can tell. */
-static void check_together(struct check *c, struct config *config)
+static void check_together(struct complaints *c, struct config *config)
 {
     if (config->steer_ring & (config->steer_ring - 1))
         complain(c, "steer_ring", "%u is not a power of two", config->steer_ring);
@@ -294,7 +273,7 @@ static void check_together(struct check *c, struct config *config)
 
 int config_check(const char *path, const struct raw_config *raw, struct config *config)
 {
-    struct check c = {.path = path};
+    struct complaints c = {.path = path};
 
     *config = (struct config){0};
     string(&c, "name", raw->name, "jetplane", config->name, sizeof(config->name));
@@ -312,5 +291,5 @@ int config_check(const char *path, const struct raw_config *raw, struct config *
     check_together(&c, config);
     if (!config->stream_chunks) /* one for each session, and some: SPIs do not fall evenly */
         config->stream_chunks = config->max_sessions / config->lcores * 9 / 8 + 64;
-    return c.complaints ? -EINVAL : 0;
+    return c.n ? -EINVAL : 0;
 }

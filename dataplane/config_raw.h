@@ -74,8 +74,4 @@ struct raw_config {
  * stderr; 0 or -EINVAL. */
 int config_check(const char *path, const struct raw_config *raw, struct config *config);
 
-/* config_where.c: the line of a key ("ports[1].mtu") in the YAML file at `path`, 0 when there is
- * none. */
-unsigned config_line(const char *path, const char *key);
-
 #endif

@@ -50,34 +50,43 @@ def test_valid(tmp_path, text):
 
 
 @pytest.mark.parametrize("text, said", [
-    ("nonsense: 1", "nonsense"),
-    ("log_level: loud", "log_level"),
-    ("log_level: loud", "line: 1"),
-    ("cookie: maybe", "cookie"),
-    ("idle_timeout_ms: 10", "idle_timeout_ms: 10 is not between"),
-    ("idle_timeout_ms: -1", "idle_timeout_ms"),
-    ("max_streams: 0", "max_streams: 0 is not between"),
-    ("max_streams: 65536", "max_streams: 65536 is not between"),
-    ("suites: []", "suites"),
-    ("suites: [rot13]", "suites"),
-    ("suites: [aes-256-gcm, aes-256-gcm]", "twice"),
-    ("handshakes: {per_second: 0}", "handshakes.per_second: 0"),
-    ("resets_per_prefix: {burst: 1000001}", "resets_per_prefix.burst"),
-    ("handshakes: 5", "handshakes"),
-    ("data_plane_socket: " + "x" * 108, "data_plane_socket"),
-    ("{", "c.yaml"),
-    ("- 1", "c.yaml"),
-    ("log_level: info\nlog_level: info\n\tx", "c.yaml"),
+    ("nonsense: 1", ":1: nonsense: there is no such key"),
+    ("resets: {persecond: 1}", ":1: resets.persecond: there is no such key"),
+    ("log_level: loud", ":1: log_level: 'loud' is none of error, warning, info, debug"),
+    ("max_streams: 5\n\ncookie: maybe", ":3: cookie: 'maybe' is none of auto, always, never"),
+    ("idle_timeout_ms: 10", ":1: idle_timeout_ms: 10 is not between 1000 and 86400000"),
+    ("idle_timeout_ms: -1", ":1: idle_timeout_ms: -1 is not between"),
+    ("idle_timeout_ms: soon", ":1: idle_timeout_ms: Invalid"),
+    ("max_streams: 0", ":1: max_streams: 0 is not between"),
+    ("max_streams: 65536", ":1: max_streams: 65536 is not between"),
+    ("suites: []", ":1: suites: Insufficient entries"),
+    ("suites:\n- aes-256-gcm\n- rot13", ":3: suites[1]: 'rot13' is none of aes-256-gcm, chacha20-poly1305"),
+    ("suites: [aes-256-gcm, aes-256-gcm]", ":1: suites[1]: 'aes-256-gcm' is here twice"),
+    ("handshakes:\n  burst: 1\n  per_second: 0", ":3: handshakes.per_second: 0 is not between"),
+    ("resets_per_prefix: {burst: 1000001}", ":1: resets_per_prefix.burst: 1000001 is not between"),
+    ("handshakes: 5", ":1: handshakes: Expecting MAPPING"),
+    ("data_plane_socket: " + "x" * 108, ":1: data_plane_socket: STRING length > 107"),
+    ("{", ": libyaml: did not find"),
+    ("- 1", ": Expecting MAPPING"),
+    ("log_level: info\nlog_level: info", ": log_level: Mapping field already seen"),
 ])
 def test_invalid(tmp_path, text, said):
     bad = check(tmp_path, text)
     assert bad.returncode == 1 and bad.stdout == ""
-    assert said in bad.stderr, bad.stderr
+    (line,) = bad.stderr.splitlines()
+    assert line.startswith(f"{tmp_path}/c.yaml") and said in line
+
+
+def test_every_mistake_is_named(tmp_path):
+    bad = check(tmp_path, "max_streams: 0\nresets:\n  burst: 0\ncookie: no")
+    assert [line.removeprefix(f"{tmp_path}/c.yaml:").split(": ")[:2] for line in bad.stderr.splitlines()] == [
+        ["4", "cookie"], ["1", "max_streams"], ["3", "resets.burst"],
+    ]
 
 
 def test_missing_file():
     missing = run("--config", "/nonexistent/c.yaml", "--check")
-    assert missing.returncode == 1 and "/nonexistent/c.yaml: cannot open" in missing.stderr
+    assert missing.returncode == 1 and missing.stderr == "/nonexistent/c.yaml: No such file or directory\n"
 
 
 def test_command_line():

@@ -6,7 +6,7 @@
 
 #include <yaml.h>
 
-#include "config_raw.h"
+#include "config_file.h"
 
 static yaml_node_t *mapping_find(yaml_document_t *doc, const yaml_node_t *mapping, const char *key,
                                  size_t len)
