@@ -7,8 +7,8 @@
 
 #include <cyaml/cyaml.h>
 
-/* Read the file at path into *raw, which stays NULL when it is empty; yaml_free it. 0, or -errno
- * (-EINVAL: the file is wrong) after complaining. */
+/* Read the file at path into *raw, which stays NULL when it is empty; config_file_free it. 0, or
+ * -errno (-EINVAL: the file is wrong) after complaining. */
 int config_file_load(const char *path, const cyaml_schema_value_t *schema, void **raw);
 void config_file_free(const cyaml_schema_value_t *schema, void *raw);
 
