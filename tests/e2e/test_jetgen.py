@@ -78,6 +78,33 @@ def test_flood_of_hellos(make_plane):
     wait_for(lambda: plane.total()["sessions"] == 0, 40, "the unconfirmed to be forgotten")
 
 
+@pytest.mark.parametrize("lcores", [1, 2])
+def test_flood_without_sessions(make_plane, tmp_path, lcores):
+    """Before the first were open, and after the last were."""
+    script = tmp_path / "flood.lua"
+    script.write_text("""
+        for _, valid in ipairs { false, true } do
+            jetgen.flood { seconds = 0.5, rate = 5000, valid = valid }
+            jetgen.open { sessions = 10 }
+            jetgen.close()
+        end
+        jetgen.flood { seconds = 0.5, rate = 5000 }""")
+    plane = make_plane(queues=2, memif=True)
+    found = plane.jetgen(script, options=["--lcores", lcores])
+    assert found["hellos_sent"] > 5000 and found["handshakes_ok"] == 20
+
+
+def test_an_interrupt_ends_a_flood(make_plane, tmp_path):
+    script = tmp_path / "flood.lua"
+    script.write_text("jetgen.flood { seconds = 600, rate = 5000, valid = true }\njetgen.print('not reached')")
+    plane = make_plane(memif=True)
+    generator = plane.start_jetgen(script)
+    wait_for(lambda: plane.total()["rx_packets"] > 1000, 60, "the flood")
+    generator.process.terminate()
+    assert generator.process.wait(30) == 130 and "interrupted" in generator.text()
+    assert "not reached" not in generator.text()
+
+
 @pytest.mark.parametrize("when", [1, 3])
 def test_jetplaned_is_killed_under_load(make_plane, when):
     """Not one packet of a thousand sessions is lost."""
