@@ -98,6 +98,15 @@ static int connect_control(struct plane *plane)
     return fd;
 }
 
+static char socket_path[64], other_path[64]; /* the second is stale_socket's */
+
+/* However the tests end. */
+static void unlink_sockets(void)
+{
+    unlink(socket_path);
+    unlink(other_path);
+}
+
 static int setup(void **state)
 {
     static struct dataplane
@@ -110,8 +119,8 @@ static int setup(void **state)
     plane->dp.control_up = false;
     if (!shared.stats)
         assert_int_equal(stats_create(&shared), 0);
-    snprintf(plane->dp.config.control_socket, sizeof(plane->dp.config.control_socket),
-             "/tmp/jetplane-test-%d.sock", getpid());
+    snprintf(plane->dp.config.control_socket, sizeof(plane->dp.config.control_socket), "%s",
+             socket_path);
     return control_open(&plane->dp);
 }
 
@@ -557,31 +566,29 @@ static void stops(void **state)
 /* The place of a dead data plane is taken over, a living one's is not. */
 static void stale_socket(void **state)
 {
-    struct plane *plane = *state;
-    char path[sizeof(plane->dp.config.control_socket) + 2];
     int first, second, client;
 
-    snprintf(path, sizeof(path), "%s.2", plane->dp.config.control_socket);
-    first = control_listen(path);
+    (void)state;
+    first = control_listen(other_path);
     assert_true(first >= 0);
-    assert_int_equal(control_listen(path), -EADDRINUSE);
+    assert_int_equal(control_listen(other_path), -EADDRINUSE);
     assert_int_equal(accept(first, NULL, NULL),
                      -1); /* without a connection, where that is enough */
     close(first);         /* as a process that died */
-    second = control_listen(path);
+    second = control_listen(other_path);
     assert_true(second >= 0);
-    client = dial(path);
+    client = dial(other_path);
     close(client);
     close(second);
-    unlink(path);
+    unlink(other_path);
     assert_int_equal(control_listen("/nonexistent/there/dp.sock"), -ENOENT);
 
-    FILE *other = fopen(path, "w"); /* somebody's file is left alone */
+    FILE *other = fopen(other_path, "w"); /* somebody's file is left alone */
 
     assert_non_null(other);
     fclose(other);
-    assert_int_equal(control_listen(path), -ENOTSOCK);
-    assert_int_equal(unlink(path), 0);
+    assert_int_equal(control_listen(other_path), -ENOTSOCK);
+    assert_int_equal(unlink(other_path), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -606,5 +613,8 @@ int main(void)
         TEST(stops),
     };
 
+    snprintf(socket_path, sizeof(socket_path), "/tmp/jetplane-test-%d.sock", getpid());
+    snprintf(other_path, sizeof(other_path), "/tmp/jetplane-test-%d.sock.2", getpid());
+    atexit(unlink_sockets);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
