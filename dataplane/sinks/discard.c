@@ -7,4 +7,4 @@ static void discard_take(struct lcore *lc, struct session *s, struct rte_mbuf *m
     rte_pktmbuf_free(m);
 }
 
-const struct sink sink_discard = {.name = "discard", .take = discard_take};
+const struct sink sink_discard = {.take = discard_take};

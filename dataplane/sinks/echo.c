@@ -29,4 +29,4 @@ static void echo_take(struct lcore *lc, struct session *s, struct rte_mbuf *m)
     egress_data(lc, s, m);
 }
 
-const struct sink sink_echo = {.name = "echo", .take = echo_take};
+const struct sink sink_echo = {.take = echo_take};

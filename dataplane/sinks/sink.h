@@ -9,7 +9,6 @@
 struct session;
 
 struct sink {
-    const char *name;
     /* Take one delivered data frame: packet_of(m)'s data [data, data_len). Takes m; its fate is
      * already counted. */
     void (*take)(struct lcore *lc, struct session *s, struct rte_mbuf *m);

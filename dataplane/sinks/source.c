@@ -86,4 +86,4 @@ static uint64_t source_tick(struct lcore *lc, struct session *s)
     return s->source_next;
 }
 
-const struct sink sink_source = {.name = "source", .take = source_take, .tick = source_tick};
+const struct sink sink_source = {.take = source_take, .tick = source_tick};
