@@ -14,27 +14,32 @@ static struct fec_dec *decoder(struct lcore *lc, struct session *s)
     return s->dec;
 }
 
+/* Is the symbol to be dropped? Then that is the packet's fate, unless there is data beside it. */
+static bool is_refused(struct reading *r, enum fec_verdict verdict)
+{
+    switch (verdict) {
+    case FEC_DUPLICATE:
+        r->fate = JP_fec_duplicate;
+        return true;
+    case FEC_LATE:
+        r->fate = JP_fec_late;
+        return true;
+    case FEC_BAD:
+        r->fate = JP_fec_bad;
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool fec_source(struct reading *r, const struct frame *f)
 {
     struct fec_dec *dec = decoder(r->lc, r->s);
 
-    if (!dec)
+    if (!dec || !is_refused(r, fec_dec_source(dec, &r->lc->fec, r->lc->now, f->u.fec_source.block,
+                                              f->u.fec_source.index, f->u.fec_source.symbol,
+                                              f->u.fec_source.symbol_len)))
         return true;
-    switch (fec_dec_source(dec, &r->lc->fec, r->lc->now, f->u.fec_source.block,
-                           f->u.fec_source.index, f->u.fec_source.symbol,
-                           f->u.fec_source.symbol_len)) {
-    case FEC_DUPLICATE:
-        r->fate = JP_fec_duplicate;
-        break;
-    case FEC_LATE:
-        r->fate = JP_fec_late;
-        break;
-    case FEC_BAD:
-        r->fate = JP_fec_bad;
-        break;
-    default:
-        return true;
-    }
     r->eliciting = true; /* most likely: nobody reads what is inside */
     return false;
 }
@@ -42,25 +47,16 @@ bool fec_source(struct reading *r, const struct frame *f)
 void fec_repair(struct reading *r, const struct frame *f)
 {
     struct fec_dec *dec = decoder(r->lc, r->s);
+    enum fec_verdict verdict;
 
     r->fate = JP_repair;
     if (!dec)
         return;
-    switch (fec_dec_repair(dec, &r->lc->fec, r->lc->now, f->u.fec_repair.block, f->u.fec_repair.k,
-                           f->u.fec_repair.r, f->u.fec_repair.index, f->u.fec_repair.symbol,
-                           f->u.fec_repair.symbol_len)) {
-    case FEC_LATE:
-        r->fate = JP_fec_late;
-        break;
-    case FEC_BAD:
-        r->fate = JP_fec_bad;
-        break;
-    case FEC_HELD:
+    verdict = fec_dec_repair(dec, &r->lc->fec, r->lc->now, f->u.fec_repair.block, f->u.fec_repair.k,
+                             f->u.fec_repair.r, f->u.fec_repair.index, f->u.fec_repair.symbol,
+                             f->u.fec_repair.symbol_len);
+    if (!is_refused(r, verdict) && verdict == FEC_HELD)
         fec_recover(r, f->u.fec_repair.block);
-        break;
-    default:
-        break;
-    }
 }
 
 /* A recovered source is read like a packet that had arrived. */
