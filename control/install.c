@@ -142,14 +142,20 @@ void install_start(struct handshakes *h, const struct arrival *a)
 
 /* ---- answers ---- */
 
-/* The install failed: a repeated hello starts afresh. */
-static void undo_install(struct handshakes *h, struct install *install, uint64_t now)
+static struct recent_reply *reply_of(const struct handshakes *h, const struct install *install,
+                                     uint64_t now)
 {
-    struct recent_reply *reply;
     uint8_t addr[HS_ADDR_LEN];
 
     path_address(&install->path, addr);
-    reply = recent_find(h->recent, install->hello, addr, now);
+    return recent_find(h->recent, install->hello, addr, now);
+}
+
+/* The install failed: a repeated hello starts afresh. */
+static void undo_install(struct handshakes *h, struct install *install, uint64_t now)
+{
+    struct recent_reply *reply = reply_of(h, install, now);
+
     if (reply)
         recent_drop(h->recent, reply);
     forget_install(h, install);
@@ -173,11 +179,8 @@ static void retry_install(struct handshakes *h, struct install *install, uint64_
 
 static void finish_install(struct handshakes *h, struct install *install, uint64_t now)
 {
-    struct recent_reply *reply;
-    uint8_t addr[HS_ADDR_LEN];
+    struct recent_reply *reply = reply_of(h, install, now);
 
-    path_address(&install->path, addr);
-    reply = recent_find(h->recent, install->hello, addr, now);
     if (reply)
         reply->installed = true;
     log_debug("session 0x%08x: installed", install->spi);
