@@ -70,16 +70,16 @@ void handshakes_free(struct handshakes *h)
 void handshakes_up(struct handshakes *h)
 {
     const struct jp_ipc_data_hello *dp = &h->dp->hello;
+    struct hs_params *params = &h->keys->server.params;
     uint32_t idle = h->config->idle_timeout_ms;
     uint16_t max_streams = h->config->max_streams;
 
-    h->keys->server.params = (struct hs_params){
-        .idle_timeout_ms = idle < dp->idle_timeout_max_ms ? idle : dp->idle_timeout_max_ms,
-        .max_streams = max_streams < dp->max_streams ? max_streams : dp->max_streams,
-        .max_packet = dp->max_packet,
-        .fec_k = dp->fec_k,
-        .fec_r = dp->fec_r,
-    };
+    *params = hs_params_default;
+    params->idle_timeout_ms = idle < dp->idle_timeout_max_ms ? idle : dp->idle_timeout_max_ms;
+    params->max_streams = max_streams < dp->max_streams ? max_streams : dp->max_streams;
+    params->max_packet = dp->max_packet;
+    params->fec_k = dp->fec_k;
+    params->fec_r = dp->fec_r;
 }
 
 void handshakes_down(struct handshakes *h)
