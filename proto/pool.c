@@ -13,9 +13,17 @@ size_t pool_footprint(uint32_t size, uint32_t n)
 
 void pool_init(struct pool *pool, void *mem, uint32_t size, uint32_t n)
 {
-    uint8_t *objects = mem;
+    *pool = (struct pool){.fresh = mem, .object_size = size, .capacity = n, .fresh_left = n};
+}
 
-    *pool = (struct pool){.object_size = size, .capacity = n, .used = n};
-    for (uint32_t i = n; i > 0; i--) /* so that they leave in ascending order */
-        pool_put(pool, objects + stride(size) * (i - 1));
+void *pool_carve(struct pool *pool)
+{
+    void *object = pool->fresh;
+
+    if (pool->fresh_left == 0)
+        return NULL;
+    pool->fresh_left--;
+    pool->fresh += stride(pool->object_size);
+    pool->used++;
+    return object;
 }

@@ -219,7 +219,7 @@ enum sendq_verdict sendq_next(struct sendq *q, uint64_t now, struct sendq_fragme
     m = q->unsent;
     if (!m)
         return SENDQ_IDLE;
-    if (q->ranges >= q->config->max_ranges || !q->pools->ranges.free)
+    if (q->ranges >= q->config->max_ranges || pool_left(&q->pools->ranges) == 0)
         return SENDQ_FULL;
     if (!m->started)
         verdict = start(q, m, &f->want);

@@ -52,6 +52,7 @@ struct sendq_message {
     uint32_t sent; /* positions */
     uint32_t lost; /* ranges of them */
     bool started, over, given_up;
+    bool compressed; /* the caller's */
 };
 
 /* A session's, or a thread's. */

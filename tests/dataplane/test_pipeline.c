@@ -374,6 +374,7 @@ static void goes_on_without_decoders(void **state)
     struct block b = make_block(0, false);
 
     decoders->free = NULL;
+    decoders->fresh_left = 0;
     send_block(&c, &b, 0x37);
     plane_turn(plane);
     assert_int_equal(plane_count(plane, JP_delivered), 3);
