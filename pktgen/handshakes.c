@@ -35,6 +35,7 @@ static void start(struct worker *w, struct session *s)
                 .max_packet = (uint16_t)jetgen_payload_max(&g->options),
                 .fec_k = o->fec_k,
                 .fec_r = o->fec_r,
+                .max_message = hs_params_default.max_message,
             },
         .pinned = g->options.pinned ? g->options.identity : NULL,
     };

@@ -127,9 +127,13 @@ static bool read_control(struct reading *r, const struct frame *f)
             r->w, r->s, response,
             (uint32_t)(frame_put_path(response, FRAME_PATH_RESPONSE, f->u.path_data) - response));
         return true;
-    default: /* a PING, or a PATH_RESPONSE though we never challenge */
-        r->eliciting |= f->type == FRAME_PING;
+    case FRAME_PING:
+        r->eliciting = true;
         return true;
+    case FRAME_PATH_RESPONSE: /* though we never challenge */
+        return true;
+    default: /* frames of the full transport */
+        return false;
     }
 }
 

@@ -43,11 +43,20 @@ struct hs_params {
         max_packet; /* id 3, default 1472: largest UDP payload the announcer takes, 1280-9000 */
     uint8_t fec_k,
         fec_r; /* id 4, 5, default 0: FEC the announcer asks the peer to send with; 0: none */
+    /* id 6, 7, default 0: credit the peer has from the start, of the session and of each stream
+     * (flow.h), below 2^30. When both sides give some the session uses the full transport (conn.h).
+     */
+    uint32_t max_data, max_stream_data;
+    uint32_t max_message; /* id 8, default 2^24: bytes of the longest the announcer takes */
 };
 extern const struct hs_params hs_params_default;
-/* Every value in the range of docs/protocol.md section 2.6, fec_k and fec_r both zero or both not.
- */
+/* Every value in the range of docs/protocol.md section 2.6, fec_k and fec_r both zero or both not,
+ * as max_data and max_stream_data. */
 bool hs_params_valid(const struct hs_params *params);
+static inline bool hs_params_full(const struct hs_params *a, const struct hs_params *b)
+{
+    return a->max_data > 0 && b->max_data > 0;
+}
 
 /* Fills n random bytes; a fixed one makes the worked example. */
 struct hs_random {

@@ -100,14 +100,14 @@ bool cookie_check(const uint8_t key[32], const uint8_t *hello, const uint8_t add
 
 /* ---- params.c ---- */
 
-/* Longest encoding of parameters we write: three ids of up to 4-byte and two of up to 2-byte
+/* Longest encoding of parameters we write: six ids of up to 4-byte and two of up to 2-byte
  * values. */
-enum { PARAMS_ENCODED_MAX = 3 * (2 + 4) + 2 * (2 + 2) };
+enum { PARAMS_ENCODED_MAX = 6 * (2 + 4) + 2 * (2 + 2) };
 static_assert(HS_PARAMS_MAX - PARAMS_ENCODED_MAX >= 0, "parameters fit their field");
-static_assert(SH_SEALED + SEALED_PARAMS + PARAMS_ENCODED_MAX + AEAD_TAG_LEN <= HS_CLIENT_HELLO_LEN,
-              "a ServerHello of ours is never longer than the ClientHello it answers");
+static_assert(SH_SEALED + SEALED_PARAMS + PARAMS_ENCODED_MAX + AEAD_TAG_LEN <= WIRE_HS_MAX,
+              "a ServerHello of ours fits a packet, and is hardly longer than its ClientHello");
 
-/* Write valid parameters, all five; returns the length, at most PARAMS_ENCODED_MAX. */
+/* Write valid parameters; returns the length, at most PARAMS_ENCODED_MAX. */
 size_t params_encode(uint8_t *out, const struct hs_params *params);
 /* False for a cut, repeated or impossible parameter; *params is then undefined. */
 bool params_decode(struct hs_params *params, const uint8_t *in, size_t len);

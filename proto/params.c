@@ -2,22 +2,27 @@
 #include "handshake_internal.h"
 #include "varint.h"
 
-enum { PARAMS = 5 };
+/* Those from OPTIONAL on are left out when they have their default. */
+enum { PARAMS = 8, OPTIONAL = 5 };
 
 static const struct {
     uint32_t min, max;
 } ranges[PARAMS] = {
-    {1000, 86400000}, /* id 1, idle_timeout_ms */
-    {1, 65535},       /* id 2, max_streams */
-    {1280, 9000},     /* id 3, max_packet */
-    {0, 64},          /* id 4, fec_k */
-    {0, 16},          /* id 5, fec_r */
+    {1000, 86400000},   /* id 1, idle_timeout_ms */
+    {1, 65535},         /* id 2, max_streams */
+    {1280, 9000},       /* id 3, max_packet */
+    {0, 64},            /* id 4, fec_k */
+    {0, 16},            /* id 5, fec_r */
+    {0, (1 << 30) - 1}, /* id 6, max_data */
+    {0, (1 << 30) - 1}, /* id 7, max_stream_data */
+    {1024, 1 << 24},    /* id 8, max_message */
 };
 
 const struct hs_params hs_params_default = {
     .idle_timeout_ms = 30000,
     .max_streams = 100,
     .max_packet = 1472,
+    .max_message = 1 << 24,
 };
 
 /* The parameter of id i + 1 at values[i]. */
@@ -28,6 +33,9 @@ static void to_values(uint32_t values[PARAMS], const struct hs_params *p)
     values[2] = p->max_packet;
     values[3] = p->fec_k;
     values[4] = p->fec_r;
+    values[5] = p->max_data;
+    values[6] = p->max_stream_data;
+    values[7] = p->max_message;
 }
 
 static void from_values(struct hs_params *p, const uint32_t values[PARAMS])
@@ -37,6 +45,9 @@ static void from_values(struct hs_params *p, const uint32_t values[PARAMS])
     p->max_packet = (uint16_t)values[2];
     p->fec_k = (uint8_t)values[3];
     p->fec_r = (uint8_t)values[4];
+    p->max_data = values[5];
+    p->max_stream_data = values[6];
+    p->max_message = values[7];
 }
 
 static bool values_valid(const uint32_t values[PARAMS])
@@ -44,7 +55,8 @@ static bool values_valid(const uint32_t values[PARAMS])
     for (unsigned i = 0; i < PARAMS; i++)
         if (values[i] < ranges[i].min || values[i] > ranges[i].max)
             return false;
-    return (values[3] == 0) == (values[4] == 0) && values[4] <= values[3];
+    return (values[3] == 0) == (values[4] == 0) && values[4] <= values[3] &&
+           (values[5] == 0) == (values[6] == 0);
 }
 
 bool hs_params_valid(const struct hs_params *params)
@@ -57,11 +69,14 @@ bool hs_params_valid(const struct hs_params *params)
 
 size_t params_encode(uint8_t *out, const struct hs_params *params)
 {
-    uint32_t values[PARAMS];
+    uint32_t values[PARAMS], defaults[PARAMS];
     uint8_t *p = out;
 
     to_values(values, params);
+    to_values(defaults, &hs_params_default);
     for (unsigned i = 0; i < PARAMS; i++) {
+        if (i >= OPTIONAL && values[i] == defaults[i])
+            continue;
         p = varint_put(p, i + 1);
         p = varint_put(p, varint_size(values[i]));
         p = varint_put(p, values[i]);

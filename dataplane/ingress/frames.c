@@ -103,8 +103,10 @@ static bool read_control(struct reading *r, const struct frame *f)
         r->eliciting = true;
         fec_repair(r, f);
         return true;
-    default: /* a PATH_RESPONSE, though we never challenge */
+    case FRAME_PATH_RESPONSE: /* though we never challenge */
         return true;
+    default: /* frames of the full transport */
+        return false;
     }
 }
 
@@ -131,7 +133,8 @@ bool frames_read(struct reading *r, const uint8_t *p, const uint8_t *end, bool i
         switch (f.type) {
         case FRAME_STREAM:
             r->eliciting = true;
-            if ((ok = may_hold_more(r)))
+            ok = !f.u.stream.unordered && !f.u.stream.compressed && may_hold_more(r);
+            if (ok)
                 read_stream(r, &f);
             break;
         case FRAME_DATAGRAM:

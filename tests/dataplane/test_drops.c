@@ -229,6 +229,21 @@ static void bad_frame(struct plane *plane)
     client_send(&c, (const uint8_t[]){0x3f, 1, 2}, 3);
 }
 
+/* Frames of the full transport in a light session. */
+static void bad_frame_full(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+
+    client_send(&c, (const uint8_t[]){FRAME_MAX_DATA, 1}, 2);
+}
+
+static void bad_frame_unordered(struct plane *plane)
+{
+    struct client c = client_start(plane, CLIENT, PLANE_ECHO);
+
+    client_send(&c, (const uint8_t[]){FRAME_STREAM | FRAME_STREAM_UNORDERED, 0, 0}, 3);
+}
+
 /* An acknowledgement for a packet that was never sent. */
 static void bad_ack(struct plane *plane)
 {
@@ -403,6 +418,8 @@ static const struct reason {
     DROP(replay_old, replay_old),
     DROP(bad_trailer, bad_trailer),
     DROP(bad_frame, bad_frame),
+    DROP(bad_frame, bad_frame_full),
+    DROP(bad_frame, bad_frame_unordered),
     DROP(bad_frame, bad_ack),
     DROP(fec_duplicate, fec_duplicate),
     DROP(fec_late, fec_late),

@@ -21,7 +21,7 @@ static void test_suites(void **state)
     };
     struct pair *p = *state;
 
-    p->config.params = (struct hs_params){5000, 7, 9000, 20, 4};
+    p->config.params = (struct hs_params){5000, 7, 9000, 20, 4, 1 << 20, 1 << 16, 1 << 24};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         memcpy(p->config.suites, cases[i].client, 2);
         memcpy(p->server.suites, cases[i].server, 2);
@@ -186,15 +186,16 @@ static void test_pin(void **state)
     assert_int_equal(input(p), HS_IGNORE);
 }
 
-/* No answer is larger than the hello. */
+/* No answer is much larger than the hello. */
 static void test_no_amplification(void **state)
 {
     struct pair *p = *state;
     uint8_t retry[100];
 
-    p->server.params = (struct hs_params){86400000, 65535, 9000, 64, 16};
+    p->server.params =
+        (struct hs_params){86400000, 65535, 9000, 64, 16, (1 << 30) - 1, (1 << 30) - 1, 1024};
     start_and_answer(p);
-    assert_in_range(p->hello_len, 0, HS_CLIENT_HELLO_LEN);
+    assert_in_range(p->hello_len, 0, HS_CLIENT_HELLO_LEN + 32);
     assert_int_equal(hs_server_retry(&p->server, p->client.hello, client_addr, NOW, retry), 68);
     assert_int_equal(input(p), HS_DONE);
     assert_agreed(p);

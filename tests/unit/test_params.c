@@ -11,8 +11,11 @@
 static void test_params_round_trip(void **state)
 {
     static const struct hs_params cases[] = {
-        {30000, 100, 1472, 0, 0}, {1000, 1, 1280, 0, 0},    {86400000, 65535, 9000, 64, 16},
-        {1000, 63, 1280, 1, 1},   {65536, 64, 1472, 20, 4},
+        {30000, 100, 1472, 0, 0, 0, 0, 1 << 24},
+        {1000, 1, 1280, 0, 0, 1, 1, 1024},
+        {86400000, 65535, 9000, 64, 16, (1 << 30) - 1, (1 << 30) - 1, (1 << 24) - 1},
+        {1000, 63, 1280, 1, 1, 65536, 16384, 65536},
+        {65536, 64, 1472, 20, 4, 0, 0, 1 << 24},
     };
     (void)state;
 
@@ -29,6 +32,9 @@ static void test_params_round_trip(void **state)
         assert_int_equal(out.max_packet, cases[i].max_packet);
         assert_int_equal(out.fec_k, cases[i].fec_k);
         assert_int_equal(out.fec_r, cases[i].fec_r);
+        assert_int_equal(out.max_data, cases[i].max_data);
+        assert_int_equal(out.max_stream_data, cases[i].max_stream_data);
+        assert_int_equal(out.max_message, cases[i].max_message);
     }
 }
 
@@ -69,10 +75,24 @@ static void test_params_matrix(void **state)
          "0111",
          false}, /* 17 */
         {"040100050100", true},
-        {"020105020105", false},     /* twice */
-        {"0602ffff", true},          /* unknown id */
-        {"0602ffff0602ffff", false}, /* unknown twice */
-        {"00000601ff020105", true},  /* unknown, empty and not, before a known one */
+        {"020105020105", false}, /* twice */
+        {"060101070101", true},  /* max_data and max_stream_data */
+        {"0604bfffffff"
+         "0704bfffffff",
+         true}, /* 2^30 - 1 */
+        {"0608c000000040000000"
+         "070101",
+         false},           /* 2^30 */
+        {"060101", false}, /* one without the other */
+        {"070101", false},
+        {"060100070100", true},
+        {"08024400", true}, /* max_message 1024 */
+        {"080243ff", false},
+        {"080481000000", true}, /* 2^24 */
+        {"080481000001", false},
+        {"0902ffff", true},          /* unknown id */
+        {"0902ffff0902ffff", false}, /* unknown twice */
+        {"00000901ff020105", true},  /* unknown, empty and not, before a known one */
         {"400201"
          "05",
          true}, /* id 2 in two bytes */
@@ -90,7 +110,7 @@ static void test_params_matrix(void **state)
          false},                       /* the varint does not fill its length */
         {"020140", false},             /* the varint is longer than its length */
         {"0200", false},               /* no value */
-        {"06ffffffffffffffff", false}, /* length 2^62 - 1 */
+        {"09ffffffffffffffff", false}, /* length 2^62 - 1 */
     };
     (void)state;
 
@@ -107,6 +127,22 @@ static void test_params_matrix(void **state)
     }
 }
 
+/* What has its default and is optional is left out: a light client's parameters are as they were.
+ */
+static void test_params_optional(void **state)
+{
+    uint8_t encoded[PARAMS_ENCODED_MAX];
+    struct hs_params p = hs_params_default;
+    size_t light = params_encode(encoded, &p);
+
+    (void)state;
+    assert_false(hs_params_full(&p, &p));
+    p.max_data = p.max_stream_data = 1;
+    assert_int_equal(params_encode(encoded, &p), light + 6);
+    assert_true(hs_params_full(&p, &p));
+    assert_false(hs_params_full(&p, &hs_params_default));
+}
+
 /* More ids than fit the field, all different. */
 static void test_params_too_long(void **state)
 {
@@ -115,7 +151,7 @@ static void test_params_too_long(void **state)
 
     (void)state;
     for (uint8_t i = 0; i < sizeof(in) / 2; i++)
-        in[2 * i] = (uint8_t)(6 + i);
+        in[2 * i] = (uint8_t)(9 + i);
     assert_true(params_decode(&out, in, HS_PARAMS_MAX));
     assert_false(params_decode(&out, in, HS_PARAMS_MAX + 1));
     assert_false(params_decode(&out, in, HS_PARAMS_MAX + 2));
@@ -126,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_params_round_trip),
         cmocka_unit_test(test_params_matrix),
+        cmocka_unit_test(test_params_optional),
         cmocka_unit_test(test_params_too_long),
     };
 
