@@ -245,20 +245,24 @@ static void advance(struct reassembly *r)
 
 /* Take a fragment, which is within its bounds, into m. */
 static int add(struct reassembly *r, struct reassembly_message *m, uint32_t offset,
-               const uint8_t *data, uint32_t len, bool fin)
+               const uint8_t *data, uint32_t len, unsigned flags)
 {
     uint32_t end = offset + len;
-    bool was_whole = is_whole(m);
+    bool was_whole = is_whole(m), compressed = flags & REASSEMBLY_COMPRESSED;
 
-    if (fin ? end < m->extent || (m->len != unknown && m->len != end) : end > m->len)
+    if (flags ? end < m->extent ||
+                    (m->len != unknown && (m->len != end || m->compressed != compressed))
+              : end > m->len)
         return -EPROTO;
     if (end > m->extent) {
         if (flow_rx_count(r->stream, r->session, end - m->extent) < 0)
             return -EDQUOT;
         m->extent = end;
     }
-    if (fin)
+    if (flags) {
         m->len = end;
+        m->compressed = compressed;
+    }
     int ret = store(m, &r->pools->blocks, offset, data, len);
 
     if (ret < 0 || was_whole || !is_whole(m))
@@ -270,14 +274,14 @@ static int add(struct reassembly *r, struct reassembly_message *m, uint32_t offs
 }
 
 int reassembly_push(struct reassembly *r, uint64_t seq, uint32_t offset, const uint8_t *data,
-                    uint32_t len, bool fin)
+                    uint32_t len, unsigned end)
 {
     void **entry;
     struct reassembly_message *m;
 
     if (offset > FRAME_MESSAGE_MAX || len > FRAME_MESSAGE_MAX - offset || seq >= r->end)
         return -EPROTO;
-    if (r->reset || seq < r->floor || (len == 0 && !fin))
+    if (r->reset || seq < r->floor || (len == 0 && !end))
         return 0;
     if (seq - r->floor >= FLOW_MESSAGES_AHEAD)
         return -EPROTO;
@@ -293,7 +297,7 @@ int reassembly_push(struct reassembly *r, uint64_t seq, uint32_t offset, const u
     }
     if (seq >= r->top)
         r->top = seq + 1;
-    return add(r, m, offset, data, len, fin);
+    return add(r, m, offset, data, len, end);
 }
 
 /* The peer was charged n more than we counted, for what will not come. */

@@ -23,6 +23,7 @@
 #include "flow.h"
 #include "pool.h"
 
+enum reassembly_end_flag { REASSEMBLY_FIN = 1, REASSEMBLY_COMPRESSED = 2 };
 enum { REASSEMBLY_BLOCK = 512, REASSEMBLY_FANOUT = REASSEMBLY_BLOCK / 8, REASSEMBLY_OVERHEAD = 3 };
 
 struct reassembly_block {
@@ -43,6 +44,7 @@ struct reassembly_message {
     uint32_t len;      /* UINT32_MAX: its end did not come yet */
     uint8_t levels;    /* of indexes above the data */
     bool passed;       /* all messages before it are over, too */
+    bool compressed;   /* as its end said */
 };
 static_assert(sizeof(struct reassembly_message) <= 64, "one cache line");
 
@@ -69,11 +71,12 @@ struct reassembly {
 /* Pools and credit are the caller's and outlive it. Nothing is taken from them yet. */
 void reassembly_init(struct reassembly *r, struct reassembly_pools *pools, struct flow_rx *stream,
                      struct flow_rx *session, bool ordered);
-/* A fragment came in. Returns 0 (also for what is no news); -EPROTO when it contradicts what came
- * before or the rules, -EDQUOT when the peer had no credit for it: close the session; -ENOBUFS when
- * a pool is dry: do not acknowledge its packet, so that the peer sends it again. */
+/* A fragment came in; end: 0, or that it is the message's last (enum reassembly_end_flag). Returns
+ * 0 (also for what is no news); -EPROTO when it contradicts what came before or the rules, -EDQUOT
+ * when the peer had no credit for it: close the session; -ENOBUFS when a pool is dry: do not
+ * acknowledge its packet, so that the peer sends it again. */
 int reassembly_push(struct reassembly *r, uint64_t seq, uint32_t offset, const uint8_t *data,
-                    uint32_t len, bool fin);
+                    uint32_t len, unsigned end);
 /* The peer's forward mark: all messages below seq are over, those not whole by now are given up;
  * together they were charged `total`. Returns 0, -EPROTO or -EDQUOT. */
 int reassembly_forward(struct reassembly *r, uint64_t seq, uint64_t total);
