@@ -108,7 +108,7 @@ struct conn_pools {
     struct sendq_pools sendq;
     struct reassembly_pools reassembly;
     struct fec_pools fec;
-    struct pool protection; /* of conn_fec_size() bytes: sessions that use FEC */
+    struct pool protection; /* of conn_fec_size() bytes: one for each direction with FEC */
 };
 
 struct conn_config {

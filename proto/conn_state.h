@@ -83,6 +83,7 @@ struct conn_path {
     struct pacer pacer;
     uint64_t bytes_in, bytes_out; /* before it was validated */
     uint64_t packets_sent, packets_received, packets_lost;
+    uint64_t settled;      /* order of packets of which losses were not counted yet */
     uint64_t share;        /* of the traffic so far, in bytes per rate */
     uint64_t challenge_at; /* when to send (again) */
     uint64_t opened_at;
@@ -99,7 +100,8 @@ struct conn_path {
     bool ecn; /* the path lets ECN through, as far as is known */
 };
 
-struct conn_fec; /* conn_fec.c */
+struct conn_fec_tx; /* conn_fec.h */
+struct conn_fec_rx;
 
 struct conn {
     const struct conn_ops *ops;
@@ -144,7 +146,8 @@ struct conn {
 
     /* FEC */
     struct redundancy redundancy;
-    struct conn_fec *fec; /* from pools->protection, when first needed */
+    struct conn_fec_tx *fec_tx; /* from pools->protection, when first needed */
+    struct conn_fec_rx *fec_rx;
 
     uint8_t ticket[FRAME_TICKET_MAX];
     uint8_t ticket_len;
@@ -289,12 +292,14 @@ void mtu_black_hole(struct conn *c, struct conn_path *path, uint64_t now);
 uint64_t mtu_deadline(const struct conn_path *path);
 
 /* ---- conn_fec.c ---- */
-/* Sending. Bytes of the header in front of a source of this class now; 0: it goes unprotected. */
-uint32_t fec_header(struct conn *c, enum conn_protection class, uint64_t now);
+/* Sending. Bytes of the header in front of a source of this class at b->p; 0: it goes unprotected.
+ * Lowers b->end, so that repairs fit in a packet as large. */
+uint32_t fec_header(struct build *b, enum conn_protection class);
 /* The header, of as many bytes as said, is to be written at `header`; its symbol's frames follow
  * up to `end`, in packet pn. Adds the item that knows it again to b. */
 void fec_wrap(struct build *b, enum conn_protection class, uint8_t *header, uint8_t *end);
-/* A repair waits to be sent; write it as the packet's last frame, false when it does not fit. */
+/* A repair waits to be sent; write it as the last frame of a packet of its own. False, and it is
+ * dropped, when the packet has no room. */
 bool fec_repair_due(const struct conn *c);
 bool fec_put_repair(struct build *b);
 /* Reports of what was rebuilt, NACK. */
@@ -308,10 +313,8 @@ void fec_rebuild(struct conn *c, uint64_t now,
                  void (*read)(struct conn *c, const uint8_t *frames, uint32_t len, uint64_t now));
 /* FEC_RECOVERED: the peer rebuilt some of ours. Flags their packets (sent_recovered). */
 void fec_read_recovered(struct conn *c, const struct frame *f, uint64_t now);
-/* What became of packets of a path: for the estimate of its losses. acked and lost as in
- * loss_event, both in sending order. */
-void fec_settle(struct conn *c, const struct sent_packet *acked, const struct sent_packet *lost,
-                const struct sent_packet *lost_end, uint64_t now);
+/* What became of packets of a path: for the estimate of its losses. Before loss_done. */
+void fec_settle(struct conn *c, struct conn_path *path, const struct loss_event *ev);
 uint64_t fec_deadline(const struct conn *c);
 void fec_timeout(struct conn *c, uint64_t now);
 void fec_fini(struct conn *c);
