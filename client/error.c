@@ -40,10 +40,10 @@ const char *jp_error_name(int error)
 
 const char *jp_error_operation(int error)
 {
-    static const char *const names[] = {"",       "address", "connect", "bind",
-                                        "listen", "accept",  "send",    "receive"};
+    static const char *const names[] = {"",       "address", "connect", "bind",    "listen",
+                                        "accept", "send",    "receive", "identity"};
 
-    return error <= 0 && error > -800 ? names[-error / 100] : "";
+    return error <= 0 && error > -900 ? names[-error / 100] : "";
 }
 
 const char *jp_error_detail(void)
@@ -134,10 +134,17 @@ static const struct translation address_codes[] = {
     {0, JP_ADDRESS_FAILED},
 };
 
+static const struct translation identity_codes[] = {
+    {EACCES, JP_IDENTITY_FILE},
+    {EPERM, JP_IDENTITY_FILE},
+    {ENOENT, JP_IDENTITY_FILE},
+    {0, JP_IDENTITY_FAILED},
+};
+
 static const struct translation *const codes[] = {
     [OP_GENERAL] = general, [OP_ADDRESS] = address_codes, [OP_CONNECT] = connect_codes,
     [OP_BIND] = bind_codes, [OP_LISTEN] = listen_codes,   [OP_ACCEPT] = accept_codes,
-    [OP_SEND] = send_codes, [OP_RECEIVE] = receive_codes,
+    [OP_SEND] = send_codes, [OP_RECEIVE] = receive_codes, [OP_IDENTITY] = identity_codes,
 };
 
 /* The entry for e, or the one that ends the list. */

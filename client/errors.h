@@ -14,6 +14,7 @@ enum operation {
     OP_ACCEPT = 5,
     OP_SEND = 6,
     OP_RECEIVE = 7,
+    OP_IDENTITY = 8,
 };
 
 /* Keep the detail "what: text" for this thread, and return code. */

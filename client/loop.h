@@ -21,7 +21,9 @@ enum { LOOP_BATCH = 64 };
 #define LOOP_OBJECTS(X)                                                                            \
     X(OBJECT_TIMER, "timer", "timers")                                                             \
     X(OBJECT_WATCH, "watch", "watches")                                                            \
-    X(OBJECT_RESOLVE, "host name lookup", "host name lookups")
+    X(OBJECT_RESOLVE, "host name lookup", "host name lookups")                                     \
+    X(OBJECT_LISTENER, "listener", "listeners")                                                    \
+    X(OBJECT_SESSION, "session", "sessions")
 
 enum loop_object {
 #define X(constant, name, plural) constant,
@@ -57,6 +59,7 @@ struct jp_loop {
 
     jp_loop_hook *before, *after;
     unsigned alive[OBJECT_KINDS];
+    struct endpoint *endpoint; /* of its sessions (endpoint.h); NULL while there are none */
     alignas(max_align_t) unsigned char extension[];
 };
 

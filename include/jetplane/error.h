@@ -27,6 +27,9 @@ extern "C" {
     X(JP_CONNECT_UNREACHABLE, -201, "peer unreachable")                                            \
     X(JP_CONNECT_TIMEOUT, -202, "no answer from the peer")                                         \
     X(JP_CONNECT_PROHIBITED, -203, "connecting is not permitted")                                  \
+    X(JP_CONNECT_IDENTITY, -204, "the server's key is not trusted")                                \
+    X(JP_CONNECT_TRANSPORT, -205, "the server does not offer streams")                             \
+    X(JP_CONNECT_ABORTED, -206, "closed before it was connected")                                  \
     X(JP_CONNECT_FAILED, -299, "connecting failed")                                                \
     X(JP_BIND_IN_USE, -300, "address already in use")                                              \
     X(JP_BIND_UNAVAILABLE, -301, "not an address of this host")                                    \
@@ -44,10 +47,15 @@ extern "C" {
     X(JP_SEND_UNREACHABLE, -602, "destination unreachable")                                        \
     X(JP_SEND_PROHIBITED, -603, "sending there is not permitted")                                  \
     X(JP_SEND_SOURCE, -604, "source is not an address of this host")                               \
+    X(JP_SEND_CLOSED, -605, "the stream or session is over")                                       \
+    X(JP_SEND_STREAMS, -606, "the peer allows no more streams")                                    \
     X(JP_SEND_FAILED, -699, "sending failed")                                                      \
     X(JP_RECEIVE_WOULD_BLOCK, -700, "nothing to receive")                                          \
     X(JP_RECEIVE_REFUSED, -701, "the peer's host says nobody listens there")                       \
-    X(JP_RECEIVE_FAILED, -799, "receiving failed")
+    X(JP_RECEIVE_FAILED, -799, "receiving failed")                                                 \
+    X(JP_IDENTITY_FILE, -800, "key file cannot be used")                                           \
+    X(JP_IDENTITY_SYNTAX, -801, "not a key")                                                       \
+    X(JP_IDENTITY_FAILED, -899, "key file cannot be read or written")
 
 enum jp_error {
     JP_OK = 0,

@@ -12,7 +12,9 @@
 
 #include <jetplane/address.h>
 #include <jetplane/error.h>
+#include <jetplane/identity.h>
 #include <jetplane/loop.h>
+#include <jetplane/session.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -34,8 +34,13 @@ enum {
     JP_PATHS_MAX = 4,
 };
 
-/* Most urgent first. Shares of a busy link: 8, 4, 2, 1. 0 is JP_CHAT. */
-enum jp_priority { JP_SYSTEM = 1, JP_MEDIA = 2, JP_CHAT = 3, JP_BULK = 4 };
+/* Most urgent first. Shares of a busy link: 8, 4, 2, 1. 0 is Chat. */
+enum jp_priority {
+    JP_PRIORITY_SYSTEM = 1,
+    JP_PRIORITY_MEDIA = 2,
+    JP_PRIORITY_CHAT = 3,
+    JP_PRIORITY_BULK = 4
+};
 
 /* ---- callbacks ---- */
 
@@ -156,8 +161,7 @@ void *jp_context_extension(jp_context *context);
 /* Accept sessions on these addresses; port 0 is any. [::] takes IPv6 only: name 0.0.0.0 too. */
 int jp_listener_create(jp_listener **listener, jp_loop *loop, jp_context *context,
                        const jp_address *addresses, size_t n, size_t extension);
-/* No more sessions are accepted; those there are go on, on the same socket. In any callback. NULL
- * is fine. */
+/* No more sessions are accepted; those there are go on, by the same sockets. NULL is fine. */
 int jp_listener_free(jp_listener *listener);
 /* The address as bound, its port filled in; all zeros when there is no such. */
 jp_address jp_listener_address(const jp_listener *listener, size_t index);
@@ -169,6 +173,8 @@ jp_context *jp_listener_context(const jp_listener *listener);
  * packet to the loop that has its session. From any thread. */
 int jp_listener_group_create(jp_listener_group **group, unsigned loops, jp_context *context,
                              const jp_address *addresses, size_t n);
+/* The address as bound; all zeros when there is no such. From any thread. */
+jp_address jp_listener_group_address(const jp_listener_group *group, size_t index);
 /* The listener of the loop that is to have place `index`, once for each, in the loop's thread. */
 int jp_listener_join(jp_listener **listener, jp_listener_group *group, unsigned index,
                      jp_loop *loop, size_t extension);

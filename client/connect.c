@@ -1,0 +1,333 @@
+/* The client's side of the handshake: names, addresses in turn, repetition, trust. */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "address.h"
+#include "endpoint.h"
+#include "route.h"
+#include "trust.h"
+
+enum {
+    TIMEOUT_US = 5000000,
+    REPEAT_US = 250000,
+    REFUSED_US = 1000000, /* a server that was not believed may have been an impostor: the right one
+                             has so long to answer */
+    NAME_BYTES = HOST_TEXT + 8,
+};
+
+struct connecting {
+    struct hs_client handshake;
+    jp_resolve *resolve; /* NULL: the addresses are known */
+    jp_address addresses[JP_ADDRESSES_MAX];
+    unsigned count, at; /* the one that is tried */
+    jp_address local;   /* no family: any */
+    uint64_t timeout, deadline;
+    uint64_t next_at;   /* then the next address is tried */
+    uint64_t repeat_at; /* then the hello is sent again, and after `interval` more */
+    uint64_t interval;
+    bool refused;
+    char why[256];
+    char name[NAME_BYTES];
+};
+
+void connect_end(jp_session *s)
+{
+    struct connecting *c = s->connecting;
+
+    if (c->resolve)
+        jp_resolve_cancel(c->resolve);
+    hs_client_wipe(&c->handshake);
+    free(c);
+    s->connecting = NULL;
+}
+
+/* ---- asking ---- */
+
+static int connect_error_of(int send_error)
+{
+    switch (send_error) {
+    case JP_SEND_PROHIBITED:
+        return JP_CONNECT_PROHIBITED;
+    case JP_SEND_UNREACHABLE:
+    case JP_BIND_UNSUPPORTED:
+        return JP_CONNECT_UNREACHABLE;
+    default:
+        return JP_CONNECT_FAILED;
+    }
+}
+
+static int open_socket(jp_session *s)
+{
+    struct connecting *c = s->connecting;
+    const jp_address *to = &c->addresses[c->at];
+    int error;
+
+    if (s->sockets[0])
+        socket_release(s->sockets[0]);
+    s->sockets[0] = NULL;
+    if (!c->local.family)
+        error = socket_of_clients(&s->sockets[0], s->endpoint, (enum jp_family)to->family);
+    else if (c->local.family == to->family)
+        error = socket_open(&s->sockets[0], s->endpoint, &c->local, NULL);
+    else
+        error = failure(JP_CONNECT_UNREACHABLE, __func__, "addresses of two families");
+    if (error)
+        s->sockets[0] = NULL;
+    return error;
+}
+
+static int send_hello(jp_session *s, uint64_t now)
+{
+    struct connecting *c = s->connecting;
+    struct socket *socket = s->sockets[0];
+    struct jp_path path = route_make(&socket->udp.local, &c->addresses[c->at], socket->place);
+    int error = endpoint_send_one(socket, &path, c->handshake.hello, HS_CLIENT_HELLO_LEN);
+
+    c->repeat_at = now + c->interval;
+    c->interval *= 2;
+    return error == JP_SEND_WOULD_BLOCK ? 0 : error;
+}
+
+/* Try this address, or, if that fails at once, those after it. */
+static void try_from(jp_session *s, unsigned at, uint64_t now)
+{
+    struct connecting *c = s->connecting;
+    int error = JP_CONNECT_FAILED;
+
+    for (c->at = at; c->at < c->count; c->at++) {
+        c->interval = REPEAT_US;
+        c->next_at = now + (c->deadline - now) / (c->count - c->at);
+        error = open_socket(s);
+        if (!error)
+            error = send_hello(s, now);
+        if (!error)
+            return;
+    }
+    session_fail(s, connect_error_of(error));
+}
+
+static void time_out(jp_session *s)
+{
+    struct connecting *c = s->connecting;
+
+    if (c->refused) {
+        failure(JP_CONNECT_IDENTITY, c->name, "%s", c->why);
+        session_fail(s, JP_CONNECT_IDENTITY);
+    } else {
+        failure(JP_CONNECT_TIMEOUT, c->name, "%s", c->resolve ? "unknown yet" : "no answer");
+        session_fail(s, JP_CONNECT_TIMEOUT);
+    }
+}
+
+void connect_expire(jp_session *s, uint64_t now)
+{
+    struct connecting *c = s->connecting;
+
+    if (now >= c->deadline)
+        time_out(s);
+    else if (c->resolve)
+        return;
+    else if (!s->sockets[0])
+        try_from(s, 0, now);
+    else if (c->at + 1 < c->count && now >= c->next_at)
+        try_from(s, c->at + 1, now);
+    else if (now >= c->repeat_at)
+        send_hello(s, now); /* what is wrong now may be right the next time */
+}
+
+uint64_t connect_deadline(const jp_session *s)
+{
+    const struct connecting *c = s->connecting;
+    uint64_t at = c->deadline;
+
+    if (c->resolve)
+        return at;
+    if (c->repeat_at < at)
+        at = c->repeat_at;
+    return c->at + 1 < c->count && c->next_at < at ? c->next_at : at;
+}
+
+static void resolved(jp_resolve *resolve, int error, const jp_address *addresses, size_t count)
+{
+    jp_session *s = *(jp_session **)jp_resolve_extension(resolve);
+    struct connecting *c = s->connecting;
+
+    c->resolve = NULL;
+    if (s->state != SESSION_CONNECTING)
+        return;
+    if (error) {
+        session_fail(s, error);
+        return;
+    }
+    memcpy(c->addresses, addresses, count * sizeof(*addresses));
+    c->count = (unsigned)count;
+    session_touch(s);
+}
+
+/* ---- answered ---- */
+
+/* It has this key: is that the server we mean? */
+static bool believe(jp_session *s, const struct hs_result *keys, uint64_t now)
+{
+    struct connecting *c = s->connecting;
+    jp_key key;
+
+    memcpy(key.bytes, keys->server_identity, sizeof(key.bytes));
+    if (trust_decide(s->context->settings.trust, c->name, &key))
+        return true;
+    c->refused = true;
+    snprintf(c->why, sizeof(c->why), "%s", jp_error_detail());
+    if (now + REFUSED_US < c->deadline)
+        c->deadline = now + REFUSED_US;
+    session_touch(s);
+    return false;
+}
+
+static void finish(jp_session *s, const struct hs_result *keys, const struct jp_path *path,
+                   uint64_t now)
+{
+    if (!believe(s, keys, now))
+        return;
+    if (!hs_params_full(&s->context->params, &keys->peer)) {
+        failure(JP_CONNECT_TRANSPORT, s->connecting->name,
+                "it speaks the simple transport only, without streams' flow control");
+        session_fail(s, JP_CONNECT_TRANSPORT);
+        return;
+    }
+    session_install(s, keys, path);
+    connect_end(s);
+    if (session_begin(s, now))
+        s->error = JP_NO_MEMORY;
+}
+
+/* It may come late, from an address tried before. */
+static bool was_asked(const struct connecting *c, const jp_address *peer)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        if (jp_address_compare(&c->addresses[i], peer) == 0)
+            return true;
+    return false;
+}
+
+void connect_answer(struct socket *socket, const struct udp_packet *p)
+{
+    struct endpoint *e = socket->endpoint;
+    jp_session *s = endpoint_find(e, hs_client_spi_of(p->data, p->length));
+    uint64_t now = loop_clock(e->loop);
+    struct hs_result keys;
+    struct jp_path path;
+
+    if (!s || s->state != SESSION_CONNECTING || s->sockets[0] != socket ||
+        !was_asked(s->connecting, &p->peer))
+        return;
+    path = socket_path(socket, p);
+    switch (hs_client_input(&s->connecting->handshake, e->aead, p->data, p->length, &keys)) {
+    case HS_DONE:
+        finish(s, &keys, &path, now);
+        sodium_memzero(&keys, sizeof(keys));
+        break;
+    case HS_SEND:
+        endpoint_send_one(socket, &path, s->connecting->handshake.hello, HS_CLIENT_HELLO_LEN);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- beginning ---- */
+
+static int start_handshake(jp_session *s)
+{
+    const jp_context *context = s->context;
+    struct hs_client_config config = {
+        .client_spi = s->spi,
+        .suites = {context->settings.ciphers[0], context->settings.ciphers[1]},
+        .params = context->params,
+    };
+
+    return hs_client_start(&s->connecting->handshake, &config, &hs_random_system) < 0
+               ? failure(JP_NO_MEMORY, "jp_connect", "no handshake")
+               : 0;
+}
+
+/* Numbers need no resolver. */
+static int start_lookup(jp_session *s, const char *server)
+{
+    struct connecting *c = s->connecting;
+    int error = jp_address_parse(&c->addresses[0], server, JP_PORT);
+
+    c->count = 1;
+    if (error != JP_ADDRESS_SYNTAX)
+        return error;
+    c->count = 0;
+    error = jp_resolve_start(&c->resolve, s->endpoint->loop, server, JP_PORT,
+                             (enum jp_family)c->local.family, resolved, sizeof(s));
+    if (!error)
+        *(jp_session **)jp_resolve_extension(c->resolve) = s;
+    return error;
+}
+
+static int start_name(struct connecting *c, const char *server)
+{
+    char host[HOST_TEXT];
+    uint16_t port;
+    int error = address_split(server, JP_PORT, host, &port, "jp_connect");
+
+    if (!error)
+        snprintf(c->name, sizeof(c->name), strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+    return error;
+}
+
+static int start(jp_session *s, const char *server, const jp_address *local, uint64_t timeout)
+{
+    struct connecting *c = calloc(1, sizeof(*c));
+    uint64_t now = session_now(s);
+    int error;
+
+    if (!c)
+        return failure(JP_NO_MEMORY, "jp_connect", "no memory for a handshake");
+    s->connecting = c;
+    if (local)
+        c->local = *local;
+    if (timeout == 0)
+        timeout = TIMEOUT_US;
+    c->deadline = timeout < UINT64_MAX - now ? now + timeout : UINT64_MAX;
+    error = start_name(c, server);
+    if (!error)
+        error = start_handshake(s);
+    if (!error)
+        error = start_lookup(s, server);
+    return error;
+}
+
+int jp_connect(jp_session **session, jp_loop *loop, jp_context *context, const char *server,
+               const jp_address *local, uint64_t timeout)
+{
+    jp_session *s;
+    int error;
+
+    if (!session || !loop || !context || !server)
+        return failure(JP_INVALID, __func__, "NULL argument");
+    *session = NULL;
+    if (!context->settings.trust)
+        return failure(JP_INVALID, __func__, "a client's context needs trust");
+    error = loop_check(loop, __func__);
+    if (!error)
+        error = session_new(&s, loop, context, 0, __func__);
+    if (error)
+        return error;
+    error = start(s, server, local, timeout);
+    if (error) {
+        struct endpoint *e = s->endpoint;
+
+        endpoint_enter(e);
+        session_end(s);
+        endpoint_leave(e);
+        return error;
+    }
+    session_touch(s);
+    *session = s;
+    return 0;
+}

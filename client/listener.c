@@ -1,0 +1,132 @@
+#include <stdlib.h>
+
+#include "endpoint.h"
+#include "listen.h"
+
+/* The last user is gone. */
+static void listener_end(jp_listener *l)
+{
+    struct endpoint *e = l->endpoint;
+
+    for (size_t i = 0; i < l->n_sockets; i++)
+        socket_release(l->sockets[i]);
+    if (l->group)
+        group_leave(l);
+    context_release(l->context);
+    free(l->answers);
+    free(l->sockets);
+    free(l);
+    endpoint_release(e);
+}
+
+void listener_release(jp_listener *listener)
+{
+    if (--listener->users == 0)
+        listener_end(listener);
+}
+
+static int check_context(const jp_context *context, const char *what)
+{
+    if (!context)
+        return failure(JP_INVALID, what, "no context");
+    if (!context->settings.identity)
+        return failure(JP_INVALID, what, "a server's context needs an identity");
+    return 0;
+}
+
+int listener_new(jp_listener **listener, jp_loop *loop, jp_context *context, size_t n,
+                 size_t extension, const char *what)
+{
+    struct endpoint *e;
+    jp_listener *l;
+    int error = check_context(context, what);
+
+    if (!error)
+        error = loop_check(loop, what);
+    if (!error)
+        error = endpoint_hold(&e, loop);
+    if (error)
+        return error;
+    l = extension < SIZE_MAX - sizeof(*l) ? calloc(1, sizeof(*l) + extension) : NULL;
+    if (!l) {
+        endpoint_release(e);
+        return failure(JP_NO_MEMORY, what, "no memory for a listener");
+    }
+    l->endpoint = e;
+    l->context = context_hold(context);
+    l->users = l->members = 1;
+    l->sockets = calloc(n, sizeof(*l->sockets));
+    l->answers = calloc(ANSWER_SETS, sizeof(*l->answers));
+    loop->alive[OBJECT_LISTENER]++;
+    *listener = l;
+    if (!l->sockets || !l->answers) {
+        jp_listener_free(l);
+        return failure(JP_NO_MEMORY, what, "no memory for a listener");
+    }
+    accept_init(l);
+    return 0;
+}
+
+int listener_add(jp_listener *l, const jp_address *address, const struct udp *opened)
+{
+    int error = socket_open(&l->sockets[l->n_sockets], l->endpoint, address, opened);
+
+    if (!error)
+        l->sockets[l->n_sockets++]->listener = l;
+    return error;
+}
+
+int jp_listener_create(jp_listener **listener, jp_loop *loop, jp_context *context,
+                       const jp_address *addresses, size_t n, size_t extension)
+{
+    jp_listener *l;
+    int error;
+
+    if (!listener || !loop || !addresses || !n)
+        return failure(JP_INVALID, __func__, n ? "NULL argument" : "no address");
+    *listener = NULL;
+    error = listener_new(&l, loop, context, n, extension, __func__);
+    if (error)
+        return error;
+    for (size_t i = 0; i < n && !error; i++)
+        error = listener_add(l, &addresses[i], NULL);
+    if (error)
+        jp_listener_free(l);
+    else
+        *listener = l;
+    return error;
+}
+
+int jp_listener_free(jp_listener *listener)
+{
+    if (!listener)
+        return 0;
+    if (loop_check(listener->endpoint->loop, __func__))
+        return JP_WRONG_THREAD;
+    for (size_t i = 0; i < listener->n_sockets; i++)
+        listener->sockets[i]->listener = NULL;
+    listener->freed = true;
+    listener->endpoint->loop->alive[OBJECT_LISTENER]--;
+    listener_release(listener);
+    return 0;
+}
+
+jp_address jp_listener_address(const jp_listener *listener, size_t index)
+{
+    return index < listener->n_sockets ? listener->sockets[index]->udp.local : (jp_address){0};
+}
+
+void *jp_listener_extension(jp_listener *listener)
+{
+    return listener->extension;
+}
+
+jp_loop *jp_listener_loop(const jp_listener *listener)
+{
+    return listener->endpoint->loop;
+}
+
+jp_context *jp_listener_context(const jp_listener *listener)
+{
+    return listener->context;
+}

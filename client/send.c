@@ -1,0 +1,147 @@
+/* Packets out: the sessions take turns, bursts are sealed at once, and leave in trains. */
+#include "endpoint.h"
+#include "route.h"
+
+enum { BURSTS = 8 }; /* a turn: then whoever else waits on the loop is served */
+
+/* How many of n packets, from the first, leave by the same socket. */
+static unsigned run(struct socket *const *sockets, unsigned n)
+{
+    unsigned i = 1;
+
+    while (i < n && sockets[i] == sockets[0])
+        i++;
+    return i;
+}
+
+/* Send what is sealed; false when a socket is full. A packet that cannot be sent is lost. */
+static bool send_sealed(struct endpoint *e)
+{
+    struct burst *b = &e->out;
+
+    while (b->sent < b->count) {
+        struct socket *socket = b->sockets[b->sent];
+        unsigned n = run(b->sockets + b->sent, b->count - b->sent);
+        int sent = socket ? udp_send(&socket->udp, b->packets + b->sent, n) : (int)n;
+
+        if (sent == JP_SEND_WOULD_BLOCK) {
+            jp_watch_set(socket->watch, JP_READABLE | JP_WRITABLE);
+            return false;
+        }
+        b->sent += sent > 0 ? (unsigned)sent : 1;
+    }
+    b->count = b->sent = b->used = 0;
+    return true;
+}
+
+static bool flush(struct endpoint *e)
+{
+    aead_seal(e->aead, e->out.ops, e->out.count);
+    return send_sealed(e);
+}
+
+void endpoint_resume(struct endpoint *e)
+{
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        if (e->sockets[i])
+            jp_watch_set(e->sockets[i]->watch, JP_READABLE);
+    send_sealed(e);
+}
+
+/* Where it goes, as the socket takes it. */
+static bool address(struct endpoint *e, struct udp_packet *p, struct socket **socket,
+                    const struct jp_path *path)
+{
+    *socket = socket_at(e, path);
+    if (!*socket)
+        return false;
+    p->peer = route_peer(path);
+    p->local = (jp_address){0};
+    if (jp_address_is_wildcard(&(*socket)->udp.local)) {
+        p->local = route_local(path);
+        p->local.port = 0;
+        if (jp_address_is_wildcard(&p->local))
+            p->local = (jp_address){0};
+    }
+    return true;
+}
+
+/* The session's next packet joins the burst: its length, or 0: there is none. */
+static uint32_t add_packet(struct endpoint *e, jp_session *s, uint64_t now)
+{
+    struct burst *b = &e->out;
+    uint8_t *data = b->buffer + b->used;
+    struct conn_packet packet = {.frames = data + WIRE_DATA_HDR};
+    struct udp_packet *p = &b->packets[b->count];
+    uint32_t length;
+
+    if (!conn_send(s->conn, now, s->tunnel.tx.next_pn, &packet))
+        return 0;
+    length = tunnel_wrap(&s->tunnel, data, packet.len, &b->ops[b->count]);
+    *p = (struct udp_packet){.data = data, .length = (uint16_t)length, .ecn = packet.ecn};
+    if (!address(e, p, &b->sockets[b->count], packet.path))
+        b->sockets[b->count] = NULL;
+    b->count++;
+    b->used += (length + 63) & ~UINT32_C(63);
+    return length;
+}
+
+/* s, whose turn it is, sends a packet, or leaves the line. */
+static void serve(struct endpoint *e, jp_session *s, uint64_t now)
+{
+    struct drr_node *node = &s->turn;
+    uint32_t length = 0;
+    unsigned priority;
+
+    if (tunnel_next(&s->tunnel) != TUNNEL_BLOCKED)
+        length = add_packet(e, s, now);
+    if (length > 0)
+        drr_charge(&e->drr, node, length);
+    priority = length ? conn_priority(s->conn) : DRR_PRIORITIES;
+    if (priority == node->priority)
+        return;
+    drr_remove(&e->drr, node);
+    if (priority < DRR_PRIORITIES)
+        drr_add(&e->drr, node, priority);
+}
+
+static jp_session *next_session(struct endpoint *e)
+{
+    struct drr_node *node = drr_next(&e->drr);
+
+    return node ? (jp_session *)((uint8_t *)node - offsetof(jp_session, turn)) : NULL;
+}
+
+void endpoint_send(struct endpoint *e, uint64_t now)
+{
+    unsigned bursts = 0;
+    jp_session *s;
+
+    if (endpoint_is_blocked(e))
+        return;
+    while (bursts < BURSTS && (s = next_session(e))) {
+        bool rekey = tunnel_next(&s->tunnel) == TUNNEL_REKEY;
+
+        if (e->out.count == AEAD_BURST_MAX || rekey) {
+            bursts++;
+            if (!flush(e))
+                return;
+        }
+        if (rekey)
+            tunnel_rekey(&s->tunnel, e->aead);
+        serve(e, s, now);
+    }
+    flush(e);
+}
+
+int endpoint_send_one(struct socket *socket, const struct jp_path *path, uint8_t *data,
+                      size_t length)
+{
+    struct udp_packet p = {.data = data, .length = (uint16_t)length};
+    struct socket *same;
+    int sent;
+
+    address(socket->endpoint, &p, &same, path);
+    sent = udp_send(&socket->udp, &p, 1);
+    return sent < 0 ? sent : 0;
+}

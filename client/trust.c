@@ -1,0 +1,200 @@
+#include "trust.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "errors.h"
+
+enum { LINE_MAX_BYTES = 512 };
+
+struct jp_trust {
+    atomic_uint users;
+    bool (*decide)(const jp_trust *trust, const char *name, const jp_key *key);
+    jp_key pin;
+    jp_trust_decide *callback;
+    void *argument;
+    bool add_unknown;
+    char path[];
+};
+
+static int trust_new(jp_trust **trust, const char *path, const char *what)
+{
+    *trust = calloc(1, sizeof(**trust) + strlen(path) + 1);
+    if (!*trust)
+        return failure(JP_NO_MEMORY, what, "no memory");
+    atomic_init(&(*trust)->users, 1);
+    strcpy((*trust)->path, path);
+    return 0;
+}
+
+jp_trust *trust_hold(jp_trust *trust)
+{
+    atomic_fetch_add(&trust->users, 1);
+    return trust;
+}
+
+void jp_trust_free(jp_trust *trust)
+{
+    if (trust && atomic_fetch_sub(&trust->users, 1) == 1)
+        free(trust);
+}
+
+bool trust_decide(const jp_trust *trust, const char *name, const jp_key *key)
+{
+    return trust->decide(trust, name, key);
+}
+
+static bool refuse(const char *name, const jp_key *key, const char *why)
+{
+    char text[JP_KEY_TEXT];
+
+    jp_key_format(key, text);
+    failure(JP_CONNECT_IDENTITY, name, "its key is %s: %s", text, why);
+    return false;
+}
+
+/* ---- one key ---- */
+
+static bool decide_pin(const jp_trust *trust, const char *name, const jp_key *key)
+{
+    return sodium_memcmp(trust->pin.bytes, key->bytes, JP_KEY_BYTES) == 0 ||
+           refuse(name, key, "not the one expected");
+}
+
+int jp_trust_pin(jp_trust **trust, const jp_key *key)
+{
+    int error;
+
+    if (!trust || !key)
+        return failure(JP_INVALID, __func__, "NULL argument");
+    error = trust_new(trust, "", __func__);
+    if (error)
+        return error;
+    (*trust)->decide = decide_pin;
+    (*trust)->pin = *key;
+    return 0;
+}
+
+/* ---- the program ---- */
+
+static bool decide_callback(const jp_trust *trust, const char *name, const jp_key *key)
+{
+    return trust->callback(trust->argument, name, key) || refuse(name, key, "refused");
+}
+
+int jp_trust_callback(jp_trust **trust, jp_trust_decide *decide, void *argument)
+{
+    int error;
+
+    if (!trust || !decide)
+        return failure(JP_INVALID, __func__, "NULL argument");
+    error = trust_new(trust, "", __func__);
+    if (error)
+        return error;
+    (*trust)->decide = decide_callback;
+    (*trust)->callback = decide;
+    (*trust)->argument = argument;
+    return 0;
+}
+
+/* ---- a file ---- */
+
+enum listed { UNLISTED, LISTED, OTHER_KEY };
+
+/* What a line says about the server called `name`. */
+static enum listed read_line(char *line, const char *name, const jp_key *key)
+{
+    size_t length = strcspn(line, " \t");
+    jp_key listed;
+
+    if (length != strlen(name) || memcmp(line, name, length) != 0)
+        return UNLISTED;
+    if (jp_key_parse(&listed, line + length) == 0 &&
+        sodium_memcmp(listed.bytes, key->bytes, JP_KEY_BYTES) == 0)
+        return LISTED;
+    return OTHER_KEY;
+}
+
+/* A server may have several keys: any will do. */
+static enum listed search(FILE *file, const char *name, const jp_key *key)
+{
+    enum listed found = UNLISTED;
+    char line[LINE_MAX_BYTES];
+
+    while (found != LISTED && fgets(line, sizeof(line), file)) {
+        enum listed says = read_line(line, name, key);
+
+        found = says == UNLISTED ? found : says;
+    }
+    return found;
+}
+
+/* Add a line of its own, whether or not the last one ended. */
+static bool add(FILE *file, const char *name, const jp_key *key)
+{
+    char text[JP_KEY_TEXT];
+    int last = '\n';
+
+    if (fseek(file, -1, SEEK_END) == 0)
+        last = fgetc(file);
+    jp_key_format(key, text);
+    return fseek(file, 0, SEEK_END) == 0 &&
+           fprintf(file, "%s%s %s\n", last == '\n' ? "" : "\n", name, text) > 0 &&
+           fflush(file) == 0;
+}
+
+static bool decide_listed(const jp_trust *trust, FILE *file, const char *name, const jp_key *key)
+{
+    switch (search(file, name, key)) {
+    case LISTED:
+        return true;
+    case OTHER_KEY:
+        return refuse(name, key, "another one is listed");
+    default:
+        if (!trust->add_unknown)
+            return refuse(name, key, "it is not listed");
+        return add(file, name, key) || refuse(name, key, "the file cannot be written");
+    }
+}
+
+/* The lock makes searching and adding one step. */
+static bool decide_file(const jp_trust *trust, const char *name, const jp_key *key)
+{
+    int flags = trust->add_unknown ? O_RDWR | O_CREAT : O_RDONLY;
+    int fd = open(trust->path, flags | O_CLOEXEC, 0600);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, trust->add_unknown ? "r+" : "r");
+    bool yes;
+
+    if (!file) {
+        int e = errno;
+
+        if (fd >= 0)
+            close(fd);
+        return refuse(name, key, strerror(e));
+    }
+    flock(fd, LOCK_EX);
+    yes = decide_listed(trust, file, name, key);
+    fclose(file); /* unlocks */
+    return yes;
+}
+
+int jp_trust_file(jp_trust **trust, const char *path, int add_unknown)
+{
+    int error;
+
+    if (!trust || !path || !*path)
+        return failure(JP_INVALID, __func__, "no file");
+    error = trust_new(trust, path, __func__);
+    if (error)
+        return error;
+    (*trust)->decide = decide_file;
+    (*trust)->add_unknown = add_unknown;
+    return 0;
+}
