@@ -207,7 +207,7 @@ uint32_t conn_datagram_max(const struct conn *c);
 int conn_migrate(struct conn *c, const struct jp_path *path, uint64_t now);
 /* Client: use one more path, when it is proven. Its number, -EINVAL, -ENOSPC. */
 int conn_path_add(struct conn *c, const struct jp_path *path, enum path_use use, uint64_t now);
-/* 0, -ENOENT. */
+/* 0, -ENOENT, -EINVAL: the last one is not abandoned. */
 int conn_path_set(struct conn *c, unsigned path, enum path_use use, uint64_t now);
 
 /* ---- the session ---- */

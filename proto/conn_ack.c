@@ -108,7 +108,7 @@ static void settle(struct conn *c, struct conn_path *path, struct loss_event *ev
         congestion_lost(&path->congestion, &sample, p);
         packet_lost(c, path, p, now);
     }
-    fec_settle(c, ev->acked, ev->lost, lost_end, now);
+    fec_settle(c, path, ev);
     sample.persistent = ev->persistent;
     sample.ce_packets = (uint32_t)ce;
     c->stats.persistent += ev->persistent;
@@ -186,6 +186,13 @@ void nack_read(struct conn *c, uint64_t largest, uint64_t now)
 
         settle(c, &c->path[i], &ev, 0, now);
     }
+}
+
+void ack_give_up(struct conn *c, struct conn_path *path, uint64_t now)
+{
+    struct loss_event ev = {.lost = sent_lose_all(&path->sent)};
+
+    settle(c, path, &ev, 0, now);
 }
 
 void ack_timeout(struct conn *c, struct conn_path *path, uint64_t now)

@@ -178,18 +178,17 @@ static void read_rebuilt(struct conn *c, const uint8_t *frames, uint32_t len, ui
 
 void conn_receive(struct conn *c, uint64_t now, const struct conn_received *p)
 {
-    struct conn_path *path = c->closed ? NULL : path_arrived(c, p, now);
-    struct reading r = {.c = c, .path = path, .now = now, .probing = true};
+    struct reading r = {.c = c, .now = now, .probing = true};
     bool newest = p->pn >= c->newest;
 
-    if (!path)
+    if (c->closed)
         return;
+    r.path = path_arrived(c, p, now);
     c->last_rx = now;
     c->misses = 0;
     c->stats.packets_received++;
     c->stats.bytes_received += p->bytes;
     c->stats.ce_received += p->ecn == ECN_CE;
-    path->packets_received++;
     read_frames(&r, p->frames, p->frames + p->len, false);
     if (r.protected && !c->closed)
         fec_rebuild(c, now, read_rebuilt);
@@ -198,7 +197,7 @@ void conn_receive(struct conn *c, uint64_t now, const struct conn_received *p)
     ack_arrived(c, p, r.eliciting, now);
     if (newest)
         c->newest = p->pn + 1;
-    path_settled(c, path, newest, r.probing, now);
+    path_settled(c, r.path, newest, r.probing, now);
     if (c->credit_grew)
         streams_wake(c, now);
 }

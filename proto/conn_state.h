@@ -72,6 +72,7 @@ struct conn_datagrams {
 };
 
 enum ticket_state { TICKET_NONE, TICKET_DUE, TICKET_FLYING };
+enum use_state { USE_KNOWN, USE_DUE, USE_FLYING };
 enum mtu_state { MTU_OFF, MTU_WAIT, MTU_PROBING, MTU_FLYING };
 
 struct conn_path {
@@ -81,22 +82,32 @@ struct conn_path {
     struct loss loss;
     struct congestion congestion;
     struct pacer pacer;
-    uint64_t bytes_in, bytes_out; /* before it was validated */
+    uint64_t bytes_in, bytes_out; /* while it is limited */
     uint64_t packets_sent, packets_received, packets_lost;
     uint64_t settled;      /* order of packets of which losses were not counted yet */
-    uint64_t share;        /* of the traffic so far, in bytes per rate */
+    uint64_t share;        /* of the traffic so far, in ns of its rate */
+    uint64_t arrived_at;   /* when a packet came from it */
+    uint64_t read_pn;      /* which */
+    uint64_t use_pn;       /* the newest that had PATH_USE */
     uint64_t challenge_at; /* when to send (again) */
-    uint64_t opened_at;
-    uint64_t mtu_at; /* when MTU discovery goes on */
+    uint64_t validate_by;  /* or it failed */
+    uint64_t close_at;     /* when what is in flight is given up; UINT64_MAX: it stays */
+    uint64_t mtu_at;       /* when MTU discovery goes on */
     uint8_t challenge[8], response[8];
-    uint32_t probes; /* ack-eliciting packets to send, whatever the window says */
-    uint16_t mtu;    /* UDP payload that gets through */
+    uint32_t probes;  /* ack-eliciting packets to send, whatever the window says */
+    uint32_t gave_up; /* loss.probe_count when what was in flight was sent elsewhere */
+    uint16_t mtu;     /* UDP payload that gets through */
     uint16_t mtu_low, mtu_high, mtu_probe;
     uint8_t mtu_state, mtu_tries;
-    uint8_t challenges;    /* sent */
-    uint8_t use, peer_use; /* enum path_use */
+    uint8_t challenges; /* sent */
+    uint8_t use;        /* enum path_use, as the last of both sides to speak said */
+    uint8_t use_state;  /* enum use_state: whether the peer knows */
+    uint8_t replaces;   /* the slot that this one takes over from once validated, or CONN_PATHS */
     bool open, validated;
-    bool challenging, response_due, use_due;
+    bool limited; /* by amplification, until it is validated */
+    bool joined;  /* it is one of the session's paths, not just an address that packets came from */
+    bool quiet;   /* replaced, or about to be closed: nothing of ours goes there */
+    bool challenging, response_due;
     bool ecn; /* the path lets ECN through, as far as is known */
 };
 
@@ -110,8 +121,9 @@ struct conn {
     struct conn_config config;
 
     struct conn_path path[CONN_PATHS];
-    uint8_t active; /* where the peer's newest packet came from; where acknowledgements go */
-    uint8_t paths;  /* slots in use */
+    uint8_t active;       /* where the peer's newest packet came from; where acknowledgements go */
+    uint64_t share;       /* of the path chosen last */
+    uint64_t migrated_at; /* when the active path changed to one unproven */
 
     /* received */
     uint64_t newest; /* highest packet number that came, + 1 */
@@ -251,13 +263,16 @@ uint64_t ack_at(const struct conn *c);
 void ack_arrived(struct conn *c, const struct conn_received *p, bool eliciting, uint64_t now);
 /* Acknowledge, if anything is to be. */
 void ack_write(struct build *b);
+/* Whatever is in flight along the path is lost. */
+void ack_give_up(struct conn *c, struct conn_path *path, uint64_t now);
 /* The loss timer of a path. */
 void ack_timeout(struct conn *c, struct conn_path *path, uint64_t now);
 
 /* ---- conn_path.c ---- */
 void paths_init(struct conn *c, uint64_t now);
 void paths_fini(struct conn *c);
-/* The path a packet came along, made when new; NULL when there is no slot: drop the packet. */
+/* The path a packet came along, made when new; NULL when there is no slot: the packet counts all
+ * the same (it will be acknowledged), but its frames about paths do not. */
 struct conn_path *path_arrived(struct conn *c, const struct conn_received *p, uint64_t now);
 /* Its frames were read. probing: they were only about paths; newest: no higher number came. */
 void path_settled(struct conn *c, struct conn_path *path, bool newest, bool probing, uint64_t now);
@@ -266,6 +281,12 @@ void path_read(struct conn *c, struct conn_path *path, const struct frame *f, ui
 /* The path the next packet of data takes, its window and pace permitting; NULL: none may now.
  * *at is then lowered to when one may by its pace. */
 struct conn_path *path_choose(struct conn *c, uint64_t now, uint64_t *at);
+/* The next PATH_DUPLICATE path behind `after` (NULL: the first) that may take a copy, under a
+ * number of its own, of a packet of so many bytes that left along `path`; NULL: no more. */
+struct conn_path *path_next_copy(struct conn *c, const struct conn_path *path,
+                                 const struct conn_path *after, uint32_t bytes, uint64_t now);
+/* Its packets are not acknowledged any more while another path works: probes of it are PINGs. */
+bool path_failing(const struct conn *c, const struct conn_path *path);
 /* A path with path frames due that may be sent; NULL: none. */
 struct conn_path *path_control_due(struct conn *c, uint64_t now);
 /* Write them. */

@@ -121,6 +121,18 @@ struct sent_packet *sent_lose(struct sent *s, uint32_t threshold, uint64_t cutof
     return first;
 }
 
+struct sent_packet *sent_lose_all(struct sent *s)
+{
+    struct sent_packet *first = s->live;
+
+    for (struct sent_packet *p = first; p; p = p->next) {
+        p->flags |= SENT_LOST;
+        s->lost++;
+    }
+    s->live = NULL;
+    return first;
+}
+
 static void free_head(struct sent *s, struct pool *pool)
 {
     struct sent_packet *p = s->head;

@@ -94,6 +94,8 @@ void sent_recovered(struct sent *s, uint64_t pn);
 /* Declare lost what was sent before `cutoff`, or `threshold` records or more before the newest
  * acknowledged, and in either case before that one. Returns the first; they go on to s->live. */
 struct sent_packet *sent_lose(struct sent *s, uint32_t threshold, uint64_t cutoff);
+/* Declare all lost that is in flight. Returns the first. */
+struct sent_packet *sent_lose_all(struct sent *s);
 /* The caller has read what sent_ack and sent_lose listed: free the acknowledged, and the lost that
  * were sent before `keep`, are more than SENT_LOST_MAX, or have nothing in flight behind them. */
 void sent_release(struct sent *s, struct pool *pool, struct sent_packet *acked, uint64_t keep);
