@@ -78,14 +78,15 @@ void fate_sent(struct conn *c, enum fec_code code, uint64_t block, unsigned inde
     f->bulk |= class == REDUNDANCY_BULK ? bit : 0;
 }
 
-/* It arrived, or was rebuilt, after it had been declared lost. False: that was known. */
-static bool found(struct conn *c, enum fec_code code, uint64_t block, unsigned index)
+/* It was acknowledged, or recovered. False: that is known, or it is too old to know. */
+static bool done(struct conn *c, enum fec_code code, uint64_t block, unsigned index)
 {
     struct fate *f = find(c, code, block);
     uint64_t bit = UINT64_C(1) << index;
 
-    if (!f || !(f->missing & bit))
+    if (!f || f->done & bit)
         return false;
+    f->done |= bit;
     f->missing &= ~bit;
     redundancy_on_sources(&c->redundancy, class_of(f, bit), 1, 0);
     return true;
@@ -93,7 +94,7 @@ static bool found(struct conn *c, enum fec_code code, uint64_t block, unsigned i
 
 /* ---- packets ---- */
 
-/* The source in a packet: an item of seq = block or id, offset = index, stream = class. */
+/* The source in a packet: an item of seq = block or id, offset = index. */
 static const struct sent_item *source_of(const struct sent_packet *p)
 {
     for (unsigned i = 0; i < p->n; i++)
@@ -121,10 +122,8 @@ static void source_acked(struct conn *c, const struct sent_packet *p)
 {
     const struct sent_item *i = source_of(p);
 
-    if (i && p->flags & SENT_LOST)
-        found(c, code_of(i), block_of(i), index_of(i));
-    else if (i)
-        redundancy_on_sources(&c->redundancy, (enum redundancy_class)i->stream, 1, 0);
+    if (i)
+        done(c, code_of(i), block_of(i), index_of(i));
 }
 
 static void source_lost(struct conn *c, const struct sent_packet *p)
@@ -132,11 +131,8 @@ static void source_lost(struct conn *c, const struct sent_packet *p)
     const struct sent_item *i = source_of(p);
     struct fate *f = i ? find(c, code_of(i), block_of(i)) : NULL;
 
-    if (f && !(p->flags & SENT_RECOVERED))
-        f->missing |= UINT64_C(1) << index_of(i);
-    else if (i)
-        redundancy_on_sources(&c->redundancy, (enum redundancy_class)i->stream, 1,
-                              !(p->flags & SENT_RECOVERED));
+    if (f)
+        f->missing |= UINT64_C(1) << index_of(i) & ~f->done;
 }
 
 /* The path's losses in sending order, or spells of them would look shorter than they were: what is
@@ -200,11 +196,7 @@ static void packet_recovered(struct conn *c, struct sent_packet *p, uint64_t now
     if (p->flags & SENT_RECOVERED)
         return;
     p->flags |= SENT_RECOVERED;
-    if (!(p->flags & SENT_LOST)) {
-        c->stats.peer_recovered++;
-        return;
-    }
-    for (unsigned i = 0; i < p->n; i++)
+    for (unsigned i = 0; i < p->n && p->flags & SENT_LOST; i++)
         if ((p->items[i].type & ~FRAME_STREAM_FLAGS) == FRAME_STREAM)
             item_acked(c, &p->items[i], now);
 }
@@ -221,8 +213,8 @@ void fec_read_recovered(struct conn *c, const struct frame *f, uint64_t now)
         unsigned at = (unsigned)__builtin_ctzll(m);
         uint64_t id = f->u.recovered.first + at;
 
-        c->stats.peer_recovered += window ? found(c, CODE_WINDOW, id / 64, id % 64)
-                                          : found(c, CODE_BLOCKS, f->u.recovered.first, at);
+        c->stats.peer_recovered += window ? done(c, CODE_WINDOW, id / 64, id % 64)
+                                          : done(c, CODE_BLOCKS, f->u.recovered.first, at);
     }
     for (unsigned i = 0; i < CONN_PATHS; i++) {
         const struct sent *s = &c->path[i].sent;

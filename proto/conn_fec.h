@@ -23,13 +23,13 @@ struct round {
 };
 
 /* What became of 64 sources: those of a block, or of the window from 64 * id on. A source that was
- * declared lost may still be recovered until its place is taken. */
+ * declared lost may still be recovered until its place is taken; then it stays lost. */
 struct fate {
     uint64_t id;
-    uint64_t sent; /* bit j: source j was; 0: the place is free */
-    uint64_t
-        missing;   /* bit j: it was declared lost, and neither acknowledged nor recovered since */
-    uint64_t bulk; /* bit j: it is of that class */
+    uint64_t sent;    /* bit j: source j was; 0: the place is free */
+    uint64_t done;    /* bit j: it was acknowledged, or recovered */
+    uint64_t missing; /* bit j: it was declared lost, and is not done */
+    uint64_t bulk;    /* bit j: it is of that class */
 };
 
 struct conn_fec_tx {

@@ -57,7 +57,7 @@ static void sample(struct conn *c, uint64_t now)
     rx->older = rx->newer;
     rx->newer = c->newest;
     rx->sampled_at = now;
-    rx->nack_due |= rx->window.lost > 0 && rx->older > 0;
+    rx->nack_due |= rx->window.lost > 0;
     rx->window.lost = 0;
 }
 
@@ -219,7 +219,9 @@ void fec_rebuild(struct conn *c, uint64_t now, read_fn *read)
 
 bool fec_report_due(const struct conn *c)
 {
-    return c->fec_rx && (c->fec_rx->n_reports > 0 || c->fec_rx->nack_due);
+    const struct conn_fec_rx *rx = c->fec_rx;
+
+    return rx && (rx->n_reports > 0 || (rx->nack_due && rx->older > 0));
 }
 
 /* They elicit no acknowledgement and are sent once. */
@@ -232,7 +234,7 @@ void fec_put_reports(struct build *b)
 
         b->p = frame_put_recovered(b->p, r->window, r->first, r->mask);
     }
-    if (rx->nack_due && (size_t)(b->end - b->p) >= FRAME_CONTROL_MAX) {
+    if (rx->nack_due && rx->older > 0 && (size_t)(b->end - b->p) >= FRAME_CONTROL_MAX) {
         b->p = frame_put_control(b->p, FRAME_NACK, 0, rx->older - 1, 0);
         rx->nack_due = false;
     }
@@ -259,8 +261,7 @@ void fec_rx_timeout(struct conn *c, uint64_t now)
     if (now < fec_rx_deadline(c))
         return;
     sample(c, now);
-    if (fec_dec_expire(&rx->blocks, &c->pools->fec, now, age_of(c)) > 0)
-        rx->nack_due |= rx->older > 0;
+    rx->nack_due |= fec_dec_expire(&rx->blocks, &c->pools->fec, now, age_of(c)) > 0;
     if (rx->window_last != UINT64_MAX && rx->window_last + conn_rtt(c) + RELEASE_US <= now) {
         rlc_dec_release(&rx->window, &c->pools->fec);
         rx->window_last = UINT64_MAX;
