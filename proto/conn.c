@@ -34,6 +34,7 @@ int conn_init(struct conn *c, const struct conn_config *config, uint64_t now)
     if (config->goals)
         redundancy_init(&c->redundancy, config->goals);
     conn_set_heartbeat(c, config->heartbeat_us, now);
+    c->ping_due = !config->server; /* the first packet confirms the client's keys */
     return 0;
 }
 
