@@ -137,7 +137,7 @@ static void validated(struct conn *c, struct conn_path *path, uint64_t now)
         rtt_update(&path->rtt, now + rtt_pto(&path->rtt) - path->challenge_at, 0);
     path->validated = true;
     path->challenging = path->limited = false;
-    path->share = path->share > c->share ? path->share : c->share;
+    path->share = c->share;
     if (path->use_state == USE_KNOWN && !path->joined)
         path->use_state = USE_DUE;
     if (path->mtu_low == 0)
