@@ -396,10 +396,13 @@ static void repairs_fit(void **state)
     for (unsigned n = 0; n < 1000; n++) {
         enum conn_protection class = n % 2 ? CONN_BULK : CONN_LATENCY;
         struct build b = begin(*tx);
+        uint32_t hdr = fec_header(&b, class), room = (uint32_t)(b.end - b.p) - hdr;
         uint64_t repairs = (*tx)->stats.fec_repairs;
+        uint8_t scratch[FRAME_STREAM_HDR_MAX];
         bool due;
 
-        send_message(class, n, (uint32_t)(b.end - b.p) - fec_header(&b, class) - 3 - 12);
+        room -= (uint32_t)(frame_put_stream_hdr_len(scratch, 5, n, 0, true, room) - scratch);
+        assert_true(send_message(class, n, room));
         if ((due = fec_repair_due(*tx)))
             assert_true(send_repair());
         assert_int_equal((*tx)->stats.fec_repairs, repairs + due);
