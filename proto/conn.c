@@ -167,6 +167,7 @@ int conn_ticket(struct conn *c, const uint8_t *ticket, uint32_t len)
     memcpy(c->ticket, ticket, len);
     c->ticket_len = (uint8_t)len;
     c->ticket_state = TICKET_DUE;
+    c->tickets++;
     return 0;
 }
 

@@ -41,17 +41,19 @@ void ack_write(struct build *b)
     unsigned max = room > fixed ? (unsigned)((room - fixed) / 16) : 0, n;
     uint64_t delay = b->now - c->ack.last_at;
 
-    if (c->ack.pending == 0 || max == 0)
+    if (c->ack.pending == 0)
         return;
     n = ack_ranges(c->config.replay, ranges,
                    max < FRAME_ACK_RANGES_MAX ? max : FRAME_ACK_RANGES_MAX);
-    if (n == 0)
+    c->ack_now = false;
+    if (n == 0) { /* an unproven path takes no more: the peer will ask again */
+        c->ack.pending = 0;
         return;
+    }
     b->p = c->ect + c->ce > 0 ? frame_put_ack_ecn(b->p, delay, c->ect, c->ce, ranges, n)
                               : frame_put_ack(b->p, delay, ranges, n);
     b->acks = true;
     c->ack = (struct ack){0};
-    c->ack_now = false;
 }
 
 /* ---- the peer's ---- */
@@ -99,6 +101,9 @@ static void settle(struct conn *c, struct conn_path *path, struct loss_event *ev
 {
     const struct sent_packet *lost_end = path->sent.live;
     struct congestion_sample sample = congestion_begin(&path->congestion, now);
+
+    if (!ev->acked && ev->lost == lost_end && ce == 0)
+        return;
 
     for (struct sent_packet *p = ev->acked; p; p = p->next) {
         congestion_acked(&path->congestion, &sample, p);
@@ -200,10 +205,11 @@ void ack_timeout(struct conn *c, struct conn_path *path, uint64_t now)
     struct loss_event ev;
 
     loss_on_timeout(&path->loss, &path->sent, &path->rtt, now, &ev);
-    path->probes += ev.probes;
+    path->probes = ev.probes > 0 ? ev.probes : path->probes;
     c->stats.probe_timeouts += ev.probes > 0;
-    if (ev.lost != path->sent.live)
-        settle(c, path, &ev, 0, now);
+    settle(c, path, &ev, 0, now);
+    if (ev.probes > 0 && (pool_left(&c->pools->sent) == 0 || path->sent.count == path->sent.max))
+        ack_give_up(c, path, now); /* nothing is left to probe with */
     if (ev.probes > 0 && path->loss.probe_count >= 2)
         mtu_black_hole(c, path, now);
 }

@@ -1,5 +1,7 @@
 /* Control frames of streams and flow control: state that both sides share, said again until it is
  * acknowledged or no longer true. */
+#include <stddef.h>
+
 #include "conn_state.h"
 
 /* ---- read ---- */
@@ -66,7 +68,7 @@ void control_read(struct conn *c, const struct frame *f, uint64_t now)
 
 bool control_due(const struct conn *c)
 {
-    return c->due || c->max_data_due || c->max_streams_due || c->data_blocked_due ||
+    return c->due.head || c->max_data_due || c->max_streams_due || c->data_blocked_due ||
            c->ticket_state == TICKET_DUE;
 }
 
@@ -118,6 +120,11 @@ static bool put_stream(struct build *b, struct conn_stream *s)
     return true;
 }
 
+static struct conn_stream *stream_of_due(struct list_node *n)
+{
+    return (struct conn_stream *)((uint8_t *)n - offsetof(struct conn_stream, due));
+}
+
 static void put_ticket(struct build *b)
 {
     struct conn *c = b->c;
@@ -125,7 +132,7 @@ static void put_ticket(struct build *b)
     if (c->ticket_state != TICKET_DUE || !build_fits(b, 2 + (size_t)c->ticket_len))
         return;
     b->p = frame_put_ticket(b->p, c->ticket, c->ticket_len);
-    build_item(b, (struct sent_item){.type = FRAME_TICKET});
+    build_item(b, (struct sent_item){.type = FRAME_TICKET, .seq = c->tickets});
     c->ticket_state = TICKET_FLYING;
 }
 
@@ -138,14 +145,8 @@ void control_put(struct build *b)
         !put_once(b, FRAME_DATA_BLOCKED, 0, &c->data_blocked_due))
         return;
     put_ticket(b);
-    while (c->due && put_stream(b, c->due)) {
-        struct conn_stream *s = c->due;
-
-        c->due = s->next_due;
-        if (!c->due)
-            c->due_tail = &c->due;
-        s->due = false;
-    }
+    while (c->due.head && put_stream(b, stream_of_due(c->due.head)))
+        list_remove(&c->due, c->due.head);
 }
 
 /* ---- what became of them ---- */
@@ -175,7 +176,7 @@ void item_acked(struct conn *c, const struct sent_item *i, uint64_t now)
     enum sendq_control_type control = control_of(i->type);
     struct conn_stream *s;
 
-    if (i->type == FRAME_TICKET)
+    if (i->type == FRAME_TICKET && i->seq == c->tickets)
         c->ticket_state = TICKET_NONE;
     if (!is_fragment(i) && control == SENDQ_CONTROLS)
         return;
@@ -218,14 +219,15 @@ void item_lost(struct conn *c, const struct sent_item *i, uint64_t now)
         return;
     case FRAME_MAX_STREAMS:
         if (c->max_streams_due == 0)
-            c->max_streams_due = c->ids.limit < FRAME_STREAM_IDS ? c->ids.limit : FRAME_STREAM_IDS;
+            c->max_streams_due = c->ids_told;
         return;
     case FRAME_DATA_BLOCKED:
         if (c->tx.limit < i->seq && c->data_blocked_at == i->seq)
             c->data_blocked_due = i->seq;
         return;
     case FRAME_TICKET:
-        c->ticket_state = TICKET_DUE;
+        if (c->ticket_state == TICKET_FLYING && i->seq == c->tickets)
+            c->ticket_state = TICKET_DUE;
         return;
     case FRAME_MAX_STREAM_DATA:
     case FRAME_STREAM_BLOCKED:

@@ -8,7 +8,8 @@
 enum {
     FRAGMENT_MIN = 64, /* bytes of a message not worth a frame when more are left */
     FULL_RETRY_US = 10000,
-    TRIES = 64 /* bursts of streams that turn out blocked */
+    PROBES_KEPT = 64, /* records that only probes may take */
+    TRIES = 64        /* bursts of streams that turn out blocked */
 };
 
 /* UDP payload of a packet with so many bytes of frames. */
@@ -25,12 +26,16 @@ static void build_init(struct build *b, struct conn *c, struct conn_path *path, 
     room = room < path->mtu ? room : path->mtu;
     *b = (struct build){.c = c, .path = path, .now = now, .pn = pn, .start = frames, .p = frames};
     b->end = frames + (room > WIRE_OVERHEAD_MAX ? room - WIRE_OVERHEAD_MAX : 0);
+    if (c->drr.quantum < path->mtu)
+        c->drr.quantum = path->mtu;
 }
 
 /* The packet can be remembered until it is acknowledged. */
-static bool can_elicit(const struct conn *c, const struct conn_path *path)
+static bool can_elicit(const struct conn *c, const struct conn_path *path, bool probe)
 {
-    return pool_left(&c->pools->sent) > 0 && path->sent.count < path->sent.max;
+    uint32_t kept = probe ? 0 : PROBES_KEPT;
+
+    return pool_left(&c->pools->sent) > kept && path->sent.count + kept < path->sent.max;
 }
 
 /* ---- data ---- */
@@ -62,13 +67,13 @@ static void blocked(struct conn *c, struct conn_stream *s, enum sendq_verdict ve
         s->blocked_at = s->blocked_due = want;
         stream_due(s);
     } else if (verdict == SENDQ_BLOCKED_SESSION) {
-        s->session_blocked = true;
+        list_add(&c->waiting, &s->waits);
         if (c->data_blocked_at < want)
             c->data_blocked_at = c->data_blocked_due = want;
     } else if (verdict == SENDQ_FULL && now + FULL_RETRY_US < c->expire_at) {
         c->expire_at = now + FULL_RETRY_US; /* what it lacks may be another session's */
     }
-    s->blocked = verdict != SENDQ_BLOCKED_SESSION;
+    s->blocked = verdict == SENDQ_BLOCKED_STREAM || verdict == SENDQ_FULL;
     drr_remove(&c->drr, &s->turn);
 }
 
@@ -135,7 +140,7 @@ static bool put_datagram(struct build *b, struct conn_datagrams *d)
     uint8_t *frame = b->p;
 
     if ((size_t)(b->end - b->p) < 1 + 4 + (size_t)m->len) {
-        if (b->p > b->start)
+        if (m->len <= datagram_max(b->path))
             return false;
         datagram_free(c, d, SENDQ_ABANDONED); /* the path got narrower since */
         return true;
@@ -155,7 +160,7 @@ static void put_data(struct build *b)
     struct conn *c = b->c;
     struct drr_node *node = drr_next(&c->drr);
     enum conn_protection class = node ? class_of(c, node) : CONN_PLAIN;
-    uint32_t hdr = node ? fec_header(c, class, b->now) : 0;
+    uint32_t hdr = node ? fec_header(b, class) : 0;
     uint8_t *header = b->p, *first;
 
     if ((size_t)(b->end - b->p) <= hdr)
@@ -252,7 +257,7 @@ static int send_path_frames(struct conn_path *path, struct conn *c, uint64_t now
     struct build b;
 
     build_init(&b, c, path, now, pn, p->frames);
-    if (can_elicit(c, path))
+    if (can_elicit(c, path, true))
         path_put(&b);
     if (path == &c->path[c->active])
         ack_write(&b);
@@ -263,7 +268,7 @@ static int send_mtu_probe(struct conn_path *path, uint32_t size, struct conn *c,
                           uint64_t pn, struct conn_packet *p)
 {
     struct build b;
-    uint32_t frames = size - WIRE_DATA_HDR - WIRE_TAG - WIRE_TRAILER_MIN;
+    uint32_t frames = (size & ~3U) - WIRE_DATA_HDR - WIRE_TAG - WIRE_TRAILER_MIN;
 
     build_init(&b, c, path, now, pn, p->frames);
     b.end = b.start + frames;
@@ -283,6 +288,10 @@ static int send_on(struct conn_path *path, bool probe, struct conn *c, uint64_t 
 
     build_init(&b, c, path, now, pn, p->frames);
     ack_write(&b);
+    if (probe && path_failing(c, path)) {
+        put_ping(&b);
+        return finish(&b, p);
+    }
     if (fec_report_due(c))
         fec_put_reports(&b);
     control_put(&b);
@@ -323,7 +332,7 @@ static bool something_due(const struct conn *c)
 static struct conn_path *path_to_probe(struct conn *c)
 {
     for (unsigned i = 0; i < CONN_PATHS; i++)
-        if (c->path[i].open && c->path[i].probes > 0 && can_elicit(c, &c->path[i]) &&
+        if (c->path[i].open && c->path[i].probes > 0 && can_elicit(c, &c->path[i], true) &&
             path_room(&c->path[i]) >= CONN_PACKET_MIN)
             return &c->path[i];
     return NULL;
@@ -349,13 +358,17 @@ static int send_any(struct conn *c, uint64_t now, uint64_t pn, struct conn_packe
         return send_on(path, true, c, now, pn, p);
     for (unsigned i = 0; i < CONN_PATHS; i++) {
         path = &c->path[i];
-        if (path->open && can_elicit(c, path) && (size = mtu_probe(c, path, now)) > 0)
+        if (path->open && can_elicit(c, path, false) && (size = mtu_probe(c, path, now)) > 0)
             return send_mtu_probe(path, size, c, now, pn, p);
     }
     for (unsigned tries = 0; something_due(c); tries++) {
         path = path_choose(c, now, &c->pace_at);
-        if (!path || !can_elicit(c, path))
+        if (!path)
             break;
+        if (!can_elicit(c, path, false)) { /* others have it all, maybe */
+            c->pace_at = now + FULL_RETRY_US;
+            break;
+        }
         if (send_on(path, false, c, now, pn, p))
             return 1;
         if (tries == TRIES) {

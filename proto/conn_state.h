@@ -26,10 +26,19 @@ struct conn_entry {
     uint32_t key;
 };
 
+/* A queue of what its nodes are in; each may leave it from anywhere. */
+struct list_node {
+    struct list_node *next, **at; /* at: NULL when in none */
+};
+struct list {
+    struct list_node *head, **tail;
+};
+
 struct conn_stream {
     struct conn_entry entry;         /* key: the id */
     struct conn_stream *next, *prev; /* of the session's */
-    struct conn_stream *next_due;    /* those with control frames to send */
+    struct list_node due;            /* it has control frames to send */
+    struct list_node waits;          /* for credit of the session */
     struct drr_node turn;            /* waits: there is a message to send */
     struct conn_stream_config config;
     struct sendq_config queue_config;
@@ -41,11 +50,9 @@ struct conn_stream {
     uint64_t blocked_due; /* STREAM_BLOCKED to send; 0: none */
     uint64_t blocked_at;  /* the limit asked for last */
     uint32_t id;
-    bool due;             /* in the list */
-    bool session_blocked; /* waits for credit of the session */
-    bool blocked;         /* waits for credit of its own, or for something to be acknowledged */
-    bool peers;           /* the peer opened it */
-    bool order_known;     /* its first fragment came */
+    bool blocked;     /* waits for credit of its own, or for something to be acknowledged */
+    bool peers;       /* the peer opened it */
+    bool order_known; /* its first fragment came */
     bool readable_told, end_told, full_told;
 };
 
@@ -143,7 +150,8 @@ struct conn {
     struct conn_stream *streams;
     struct conn_stream *cursor; /* the next in a walk over them all */
     struct conn_closed *closed_pages;
-    struct conn_stream *due, **due_tail; /* with control frames */
+    struct list due;     /* streams with control frames */
+    struct list waiting; /* streams that lack credit of the session, longest first */
     struct drr drr;
     struct conn_datagrams datagrams[DRR_PRIORITIES];
     uint32_t n_datagrams, n_streams;
@@ -151,8 +159,9 @@ struct conn {
     bool datagrams_full;
     struct flow_tx tx; /* the session's credit */
     struct flow_rx rx;
-    struct flow_rx ids; /* ids the peer may use */
-    uint64_t ids_limit; /* ids we may use */
+    uint64_t ids_limit;                /* ids we may use */
+    uint32_t ids_told;                 /* and the peer */
+    uint32_t peers_opened, peers_over; /* streams */
     uint64_t max_data_due, max_streams_due, data_blocked_due, data_blocked_at;
     uint64_t expire_at; /* when a message may be too old; no later than that */
 
@@ -163,6 +172,7 @@ struct conn {
 
     uint8_t ticket[FRAME_TICKET_MAX];
     uint8_t ticket_len;
+    uint32_t tickets;     /* so far: the number of this one */
     uint8_t ticket_state; /* enum ticket_state */
 
     /* life */
@@ -209,6 +219,30 @@ void conn_over(struct conn *c, uint64_t code, const char *reason, bool local);
 /* The peer broke the rules: end the session. */
 void conn_violation(struct conn *c, const char *what, uint64_t now);
 
+static inline void list_init(struct list *l)
+{
+    *l = (struct list){.tail = &l->head};
+}
+static inline void list_add(struct list *l, struct list_node *n)
+{
+    if (n->at)
+        return;
+    *n = (struct list_node){.at = l->tail};
+    *l->tail = n;
+    l->tail = &n->next;
+}
+static inline void list_remove(struct list *l, struct list_node *n)
+{
+    if (!n->at)
+        return;
+    *n->at = n->next;
+    if (n->next)
+        n->next->at = n->at;
+    else
+        l->tail = n->at;
+    n->at = NULL;
+}
+
 /* ---- conn_table.c ---- */
 struct conn_entry *entry_find(const struct conn *c, uint32_t key);
 void entry_add(struct conn *c, struct conn_entry *e, uint32_t key);
@@ -229,7 +263,8 @@ void stream_due(struct conn_stream *s);
 /* It may have become sendable, finished, or over: put it where it belongs. May free it. */
 void stream_settle(struct conn_stream *s, uint64_t now);
 void streams_expire(struct conn *c, uint64_t now);
-/* Every stream that waits for credit of the session may try again. */
+/* Every stream that waits for credit of the session may try again, the one that waits longest
+ * first. */
 void streams_wake(struct conn *c, uint64_t now);
 /* Credit to give: after anything was consumed. */
 void streams_credit(struct conn *c, struct conn_stream *s, uint64_t now);
@@ -240,6 +275,8 @@ void stream_announce(struct conn *c, uint32_t id, uint64_t now);
 /* What reassembly said of the peer's frame; then tell. The stream may be gone afterwards. */
 void stream_judge(struct conn *c, struct conn_stream *s, int verdict, const char *what,
                   uint64_t now);
+/* Bytes of the longest datagram that surely fits a packet of the path. */
+uint32_t datagram_max(const struct conn_path *path);
 /* The first datagram of the queue leaves. */
 void datagram_free(struct conn *c, struct conn_datagrams *d, enum sendq_fate fate);
 void conn_streams_fini(struct conn *c);

@@ -1,5 +1,6 @@
 /* The streams of a session: opened by either side, ended by both; what is sent and read on them. */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "conn_state.h"
@@ -29,8 +30,9 @@ void conn_streams_init(struct conn *c, uint64_t now)
 {
     const struct hs_params *local = &c->config.local, *peer = &c->config.peer;
 
-    c->due_tail = &c->due;
-    drr_init(&c->drr, CONN_PACKET_MAX);
+    list_init(&c->due);
+    list_init(&c->waiting);
+    drr_init(&c->drr, CONN_PACKET_MIN); /* grows with the paths' MTU */
     for (unsigned i = 0; i < DRR_PRIORITIES; i++)
         c->datagrams[i].tail = &c->datagrams[i].head;
     c->tx.limit = peer->max_data;
@@ -38,7 +40,7 @@ void conn_streams_init(struct conn *c, uint64_t now)
     c->next_id = c->config.server ? 2 : 1;
     c->expire_at = UINT64_MAX;
     flow_rx_init(&c->rx, local->max_data, c->config.window_max, now);
-    flow_rx_init(&c->ids, local->max_streams, local->max_streams, now);
+    c->ids_told = local->max_streams;
 }
 
 /* ---- opened and closed ---- */
@@ -87,26 +89,13 @@ static struct conn_stream *stream_new(struct conn *c, uint32_t id, bool peers,
     return s;
 }
 
-static void undue(struct conn *c, struct conn_stream *s)
-{
-    struct conn_stream **link = &c->due;
-
-    if (!s->due)
-        return;
-    while (*link != s)
-        link = &(*link)->next_due;
-    *link = s->next_due;
-    if (!*link)
-        c->due_tail = link;
-    s->due = false;
-}
-
 static void stream_free(struct conn *c, struct conn_stream *s)
 {
     if (c->cursor == s)
         c->cursor = s->next;
     drr_remove(&c->drr, &s->turn);
-    undue(c, s);
+    list_remove(&c->due, &s->due);
+    list_remove(&c->waiting, &s->waits);
     sendq_fini(&s->queue);
     reassembly_fini(&s->in);
     entry_remove(&s->entry);
@@ -127,6 +116,25 @@ void conn_streams_fini(struct conn *c)
             datagram_free(c, &c->datagrams[i], SENDQ_ABANDONED);
 }
 
+/* From the first max_streams ids on, clients open odd ones and servers even ones: so many streams
+ * the peer may have open, and every one that is over makes room for the next. */
+static bool may_open(bool server, uint32_t id, uint32_t first, uint64_t limit)
+{
+    return id < limit && (id < first || id % 2 != server);
+}
+
+static void grant_ids(struct conn *c)
+{
+    uint32_t max = c->config.local.max_streams, told = max + (c->ids_told - max) / 2;
+    uint32_t more = max + c->peers_over - told, left = told - c->peers_opened;
+    uint32_t limit = max + STREAM_IDS_STEP * c->peers_over;
+
+    if (more <= max / 8 && left > max / 2 + 1)
+        return;
+    c->ids_told = limit < FRAME_STREAM_IDS ? limit : FRAME_STREAM_IDS;
+    c->max_streams_due = c->ids_told;
+}
+
 /* Both directions are over. */
 static void close_stream(struct conn *c, struct conn_stream *s, uint64_t now)
 {
@@ -139,11 +147,8 @@ static void close_stream(struct conn *c, struct conn_stream *s, uint64_t now)
         return;
     }
     if (peers) {
-        flow_rx_consume(&c->ids, 1);
-        uint64_t limit = flow_rx_update(&c->ids, conn_rtt(c), now);
-
-        if (limit > 0)
-            c->max_streams_due = limit < FRAME_STREAM_IDS ? limit : FRAME_STREAM_IDS;
+        c->peers_over++;
+        grant_ids(c);
     }
     c->ops->ended(c, id, CONN_END_BOTH);
 }
@@ -154,8 +159,8 @@ struct conn_stream *stream_of_peer(struct conn *c, uint32_t id, uint64_t now)
 
     if (s || closed_ids_has(c, id))
         return s;
-    if (flow_rx_reach(&c->ids, (uint64_t)id + 1) < 0) {
-        conn_violation(c, "stream id beyond the limit", now);
+    if (!may_open(!c->config.server, id, c->config.local.max_streams, c->ids_told)) {
+        conn_violation(c, "a stream that it may not open", now);
         return NULL;
     }
     s = stream_new(c, id, true, &conn_stream_default, now);
@@ -163,6 +168,7 @@ struct conn_stream *stream_of_peer(struct conn *c, uint32_t id, uint64_t now)
         conn_close(c, CLOSE_LIMIT, "no memory for streams", now);
         return NULL;
     }
+    c->peers_opened++;
     c->ops->opened(c, id);
     return stream_find(c, id);
 }
@@ -194,6 +200,9 @@ int conn_open(struct conn *c, int id, const struct conn_stream_config *config, u
         chosen = any_id(c);
     else if (stream_find(c, (uint32_t)id) || closed_ids_has(c, (uint32_t)id))
         return -EEXIST;
+    else if (!may_open(c->config.server, (uint32_t)id, c->config.peer.max_streams,
+                       FRAME_STREAM_IDS))
+        return -EINVAL;
     else if ((uint64_t)id >= c->ids_limit)
         return -EAGAIN;
     if (chosen < 0)
@@ -223,14 +232,7 @@ int conn_configure(struct conn *c, uint32_t stream, const struct conn_stream_con
 
 void stream_due(struct conn_stream *s)
 {
-    struct conn *c = s->entry.conn;
-
-    if (s->due)
-        return;
-    s->due = true;
-    s->next_due = NULL;
-    *c->due_tail = s;
-    c->due_tail = &s->next_due;
+    list_add(&s->entry.conn->due, &s->due);
 }
 
 void stream_settle(struct conn_stream *s, uint64_t now)
@@ -239,7 +241,7 @@ void stream_settle(struct conn_stream *s, uint64_t now)
     struct sendq_control control;
     uint32_t id = s->id;
 
-    if (s->queue.lost > 0 || (s->queue.unsent && !s->blocked && !s->session_blocked)) {
+    if (s->queue.lost > 0 || (s->queue.unsent && !s->blocked && !s->waits.at)) {
         if (!drr_waits(&s->turn))
             drr_add(&c->drr, &s->turn, s->config.priority);
     } else {
@@ -259,27 +261,26 @@ void stream_settle(struct conn_stream *s, uint64_t now)
 void streams_wake(struct conn *c, uint64_t now)
 {
     c->credit_grew = false;
-    for (struct conn_stream *s = c->streams; s; s = c->cursor) {
-        c->cursor = s->next;
-        if (s->session_blocked) {
-            s->session_blocked = false;
-            stream_settle(s, now);
-        }
+    while (c->waiting.head) {
+        struct list_node *n = c->waiting.head;
+
+        list_remove(&c->waiting, n);
+        stream_settle((struct conn_stream *)((uint8_t *)n - offsetof(struct conn_stream, waits)),
+                      now);
     }
 }
 
 void streams_expire(struct conn *c, uint64_t now)
 {
-    uint64_t at = UINT64_MAX;
-
+    c->expire_at = UINT64_MAX;
     for (struct conn_stream *s = c->streams; s; s = c->cursor) {
         c->cursor = s->next;
         sendq_expire(&s->queue, now);
         s->blocked = false;
-        at = sendq_deadline(&s->queue) < at ? sendq_deadline(&s->queue) : at;
+        if (sendq_deadline(&s->queue) < c->expire_at)
+            c->expire_at = sendq_deadline(&s->queue);
         stream_settle(s, now);
     }
-    c->expire_at = at;
 }
 
 /* ---- to send ---- */
@@ -344,11 +345,20 @@ void datagram_free(struct conn *c, struct conn_datagrams *d, enum sendq_fate fat
     c->n_datagrams--;
     c->ops->released(c, m->user, fate);
     pool_put(&c->pools->sendq.messages, m);
+    if (c->datagrams_full && c->n_datagrams < CONN_DATAGRAMS_MAX / 2) {
+        c->datagrams_full = false;
+        c->ops->writable(c, CONN_STREAM_ANY);
+    }
+}
+
+uint32_t datagram_max(const struct conn_path *path)
+{
+    return path->mtu - WIRE_OVERHEAD_MAX - FRAME_FEC_HDR_MAX - DATAGRAM_HDR;
 }
 
 uint32_t conn_datagram_max(const struct conn *c)
 {
-    return c->path[c->active].mtu - WIRE_OVERHEAD_MAX - FRAME_FEC_HDR_MAX - DATAGRAM_HDR;
+    return datagram_max(&c->path[c->active]);
 }
 
 int conn_datagram(struct conn *c, const uint8_t *data, uint32_t len, enum drr_priority priority,
