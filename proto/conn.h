@@ -199,6 +199,12 @@ void conn_release(struct conn *c, uint32_t stream, struct reassembly_message *m,
 int conn_datagram(struct conn *c, const uint8_t *data, uint32_t len, enum drr_priority priority,
                   void *user);
 uint32_t conn_datagram_max(const struct conn *c);
+struct conn_stream_info {
+    uint32_t queued; /* our messages that were not acknowledged yet */
+    bool unordered;  /* the peer's, as the first of them said */
+};
+/* False: there is no such stream (any more). */
+bool conn_stream_info(const struct conn *c, uint32_t stream, struct conn_stream_info *out);
 
 /* ---- paths ---- */
 
