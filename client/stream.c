@@ -155,14 +155,19 @@ static int on_acked(struct conn *c, uint64_t pn)
     return epoch_tx_acked(&s->tunnel.tx, pn);
 }
 
+static enum jp_closed_by who(const jp_session *s, uint64_t code, bool local)
+{
+    if (!local)
+        return JP_CLOSED_BY_PEER;
+    return !s->closed_here && (code == CLOSE_IDLE || code == CLOSE_DEAD) ? JP_CLOSED_SILENT
+                                                                         : JP_CLOSED_HERE;
+}
+
 static void on_closed(struct conn *c, uint64_t code, const char *reason, bool local)
 {
     jp_session *s = conn_user(c);
-    enum jp_closed_by by = !local                                  ? JP_CLOSED_BY_PEER
-                           : code == CLOSE_IDLE && !s->closed_here ? JP_CLOSED_SILENT
-                                                                   : JP_CLOSED_HERE;
 
-    session_over(s, by, code, reason ? reason : "");
+    session_over(s, who(s, code, local), code, reason ? reason : "");
 }
 
 const struct conn_ops session_ops = {
