@@ -142,7 +142,7 @@ static unsigned take_name(struct complaints *c, const char *key, const char *giv
 
 static void take_suites(struct complaints *c, const struct document *d, struct config *config)
 {
-    char key[16];
+    char key[24];
 
     for (unsigned i = 0; i < d->suites_count; i++) {
         snprintf(key, sizeof(key), "suites[%u]", i);
