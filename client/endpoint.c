@@ -73,15 +73,15 @@ void endpoint_deliver(struct endpoint *e)
         session_deliver(s);
 }
 
-/* Those with something to send line up. */
+/* Those that may have something to send line up. */
 static void line_up(struct endpoint *e)
 {
     for (jp_session *s = e->active; s; s = s->next_active)
         if (s->conn && !s->mute && !drr_waits(&s->turn)) {
             unsigned priority = conn_priority(s->conn);
 
-            if (priority < DRR_PRIORITIES)
-                drr_add(&e->drr, &s->turn, priority);
+            drr_add(&e->drr, &s->turn,
+                    priority < DRR_PRIORITIES ? (enum drr_priority)priority : DRR_SYSTEM);
         }
 }
 

@@ -97,6 +97,15 @@ int jp_listener_create(jp_listener **listener, jp_loop *loop, jp_context *contex
     return error;
 }
 
+/* Those that nobody knows yet never will be. */
+static void forget_unconfirmed(jp_listener *l)
+{
+    for (unsigned i = 0; i < ENDPOINT_HEADS && l->unconfirmed; i++)
+        for (jp_session *s = l->endpoint->sessions[i]; s; s = s->next_by_spi)
+            if (s->listener == l && s->state == SESSION_UNCONFIRMED)
+                session_over(s, JP_CLOSED_HERE, JP_CODE_NONE, "");
+}
+
 int jp_listener_free(jp_listener *listener)
 {
     if (!listener)
@@ -106,6 +115,7 @@ int jp_listener_free(jp_listener *listener)
     for (size_t i = 0; i < listener->n_sockets; i++)
         listener->sockets[i]->listener = NULL;
     listener->freed = true;
+    forget_unconfirmed(listener);
     listener->endpoint->loop->alive[OBJECT_LISTENER]--;
     listener_release(listener);
     return 0;

@@ -86,7 +86,8 @@ static uint32_t add_packet(struct endpoint *e, jp_session *s, uint64_t now)
     return length;
 }
 
-/* s, whose turn it is, sends a packet, or leaves the line. */
+/* s, whose turn it is, sends a packet, or leaves the line. What it has next may be of another
+ * priority; none is known for what is due by time alone. */
 static void serve(struct endpoint *e, jp_session *s, uint64_t now)
 {
     struct drr_node *node = &s->turn;
@@ -95,14 +96,16 @@ static void serve(struct endpoint *e, jp_session *s, uint64_t now)
 
     if (tunnel_next(&s->tunnel) != TUNNEL_BLOCKED)
         length = add_packet(e, s, now);
-    if (length > 0)
-        drr_charge(&e->drr, node, length);
-    priority = length ? conn_priority(s->conn) : DRR_PRIORITIES;
-    if (priority == node->priority)
+    if (length == 0) {
+        drr_remove(&e->drr, node);
+        return;
+    }
+    drr_charge(&e->drr, node, length);
+    priority = conn_priority(s->conn);
+    if (priority == DRR_PRIORITIES || priority == node->priority)
         return;
     drr_remove(&e->drr, node);
-    if (priority < DRR_PRIORITIES)
-        drr_add(&e->drr, node, priority);
+    drr_add(&e->drr, node, (enum drr_priority)priority);
 }
 
 static jp_session *next_session(struct endpoint *e)
