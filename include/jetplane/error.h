@@ -52,6 +52,7 @@ extern "C" {
     X(JP_SEND_FAILED, -699, "sending failed")                                                      \
     X(JP_RECEIVE_WOULD_BLOCK, -700, "nothing to receive")                                          \
     X(JP_RECEIVE_REFUSED, -701, "the peer's host says nobody listens there")                       \
+    X(JP_RECEIVE_CLOSED, -702, "nothing more can come")                                            \
     X(JP_RECEIVE_FAILED, -799, "receiving failed")                                                 \
     X(JP_IDENTITY_FILE, -800, "key file cannot be used")                                           \
     X(JP_IDENTITY_SYNTAX, -801, "not a key")                                                       \

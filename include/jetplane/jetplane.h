@@ -15,6 +15,7 @@
 #include <jetplane/identity.h>
 #include <jetplane/loop.h>
 #include <jetplane/session.h>
+#include <jetplane/socket.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,0 +1,336 @@
+/* Blocking sockets and servers: what waits, for how long, what wakes it, and who is held back. */
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jetplane/jetplane.h>
+#include <pthread.h>
+
+#include "fixture.h"
+
+enum { SECOND = 1000000, STREAMS = 8, MESSAGES = 200 };
+
+struct world {
+    jp_identity *identity;
+    jp_trust *trust;
+    jp_server *server;
+    jp_socket *client, *accepted;
+    char name[64];
+};
+
+static jp_settings client_settings(const struct world *w)
+{
+    return (jp_settings){.size = sizeof(jp_settings), .trust = w->trust};
+}
+
+static void world_listen(struct world *w)
+{
+    jp_settings settings = {.size = sizeof(settings)};
+    jp_address address;
+    jp_key key;
+
+    memset(w, 0, sizeof(*w));
+    assert_int_equal(jp_init(), 0);
+    assert_int_equal(jp_identity_open(&w->identity, NULL, 0), 0);
+    key = jp_identity_key(w->identity);
+    assert_int_equal(jp_trust_pin(&w->trust, &key), 0);
+    settings.identity = w->identity;
+    assert_int_equal(jp_server_create(&w->server, &settings), 0);
+    assert_int_equal(jp_address_parse(&address, "127.0.0.1:0", 0), 0);
+    assert_int_equal(jp_server_listen(w->server, &address, 1), 0);
+    address = jp_server_address(w->server, 0);
+    jp_address_format(&address, w->name, sizeof(w->name));
+}
+
+static void world_connect(struct world *w)
+{
+    jp_settings settings = client_settings(w);
+
+    world_listen(w);
+    settings.trust = w->trust;
+    assert_int_equal(jp_socket_create(&w->client, &settings), 0);
+    assert_int_equal(jp_socket_connect(w->client, w->name, 10 * SECOND), 0);
+    assert_int_equal(jp_server_accept(w->server, &w->accepted, 10 * SECOND), 0);
+}
+
+static void world_free(struct world *w)
+{
+    jp_socket_free(w->client);
+    jp_socket_free(w->accepted);
+    jp_server_free(w->server);
+    jp_trust_free(w->trust);
+    jp_identity_free(w->identity);
+    assert_int_equal(jp_finish(), 0); /* the thread and its loop are gone */
+}
+
+static void expect_message(jp_socket *s, int stream, const void *data, size_t size)
+{
+    jp_received *received;
+
+    assert_int_equal(jp_socket_read(s, stream, &received, 10 * SECOND), 0);
+    assert_int_equal(received->end, 0);
+    assert_int_equal(received->size, size);
+    assert_memory_equal(received->data, data, size);
+    jp_received_free(received);
+}
+
+static int is_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, 0);
+}
+
+static void says_and_answers(void **state)
+{
+    struct world w;
+    jp_received *received;
+    jp_figures figures;
+    jp_key key, ours;
+    int stream;
+
+    (void)state;
+    world_connect(&w);
+    stream = jp_socket_open(w.client, JP_STREAM_ANY, NULL);
+    assert_true(stream > 0);
+    assert_int_equal(jp_socket_write(w.client, (unsigned)stream, "hello", 5, SECOND), 0);
+    assert_int_equal(jp_socket_write(w.client, (unsigned)stream, "", 0, SECOND), 0);
+    expect_message(w.accepted, stream, "hello", 5);
+    assert_int_equal(jp_socket_read(w.accepted, JP_STREAM_ANY, &received, SECOND), 0);
+    assert_int_equal(received->size, 0);
+    assert_int_equal(received->stream, stream);
+    assert_int_equal(received->sequence, 1);
+    assert_int_equal(received->in_order, 1);
+    jp_received_free(received);
+    assert_int_equal(jp_socket_write(w.accepted, (unsigned)stream, "back", 4, SECOND), 0);
+    expect_message(w.client, JP_STREAM_ANY, "back", 4);
+    assert_int_equal(jp_socket_figures(w.client, &figures, sizeof(figures)), 0);
+    assert_int_equal(figures.stream_bytes_received, 4);
+    key = jp_socket_key(w.client);
+    ours = jp_identity_key(w.identity);
+    assert_memory_equal(&key, &ours, sizeof(key));
+    world_free(&w);
+}
+
+static void tells_ends(void **state)
+{
+    struct world w;
+    jp_received *received;
+    int stream;
+
+    (void)state;
+    world_connect(&w);
+    stream = jp_socket_open(w.client, JP_STREAM_ANY, NULL);
+    assert_int_equal(jp_socket_write(w.client, (unsigned)stream, "x", 1, SECOND), 0);
+    assert_int_equal(jp_socket_finish_stream(w.client, (unsigned)stream), 0);
+    assert_int_equal(jp_socket_write(w.client, (unsigned)stream, "y", 1, 0), JP_SEND_CLOSED);
+    expect_message(w.accepted, stream, "x", 1);
+    assert_int_equal(jp_socket_read(w.accepted, stream, &received, 10 * SECOND), 0);
+    assert_int_equal(received->end, JP_STREAM_FINISHED);
+    jp_received_free(received);
+    assert_int_equal(jp_socket_read(w.accepted, stream, &received, -1), JP_RECEIVE_CLOSED);
+    assert_int_equal(jp_socket_write(w.accepted, (unsigned)stream, "z", 1, SECOND), 0);
+    expect_message(w.client, stream, "z", 1);
+    assert_int_equal(jp_socket_finish(w.accepted, 10 * SECOND), 0);
+    assert_int_equal(jp_socket_read(w.client, JP_STREAM_ANY, &received, -1), JP_RECEIVE_CLOSED);
+    assert_int_equal(jp_socket_closed(w.client).by, JP_CLOSED_BY_PEER);
+    world_free(&w);
+}
+
+static void waits_no_longer_than_asked(void **state)
+{
+    struct world w;
+    jp_settings settings;
+    jp_received *received;
+    jp_socket *other;
+
+    (void)state;
+    world_connect(&w);
+    assert_int_equal(jp_server_accept(w.server, &other, 20000), JP_ACCEPT_WOULD_BLOCK);
+    assert_int_equal(jp_socket_read(w.client, JP_STREAM_ANY, &received, 0), JP_RECEIVE_WOULD_BLOCK);
+    assert_int_equal(jp_socket_read(w.client, 5, &received, 20000), JP_RECEIVE_WOULD_BLOCK);
+    settings = client_settings(&w);
+    assert_int_equal(jp_socket_create(&other, &settings), 0);
+    assert_int_equal(jp_socket_connect(other, "127.0.0.1:9", 50000), JP_CONNECT_TIMEOUT);
+    assert_int_equal(jp_socket_connect(other, w.name, SECOND), JP_CONNECT_ABORTED);
+    jp_socket_free(other);
+    world_free(&w);
+}
+
+/* A stream nobody reads fills up, its sender is held back, and the others go on. */
+static void holds_back_what_is_not_read(void **state)
+{
+    static char block[1 << 16];
+    struct world w;
+    int slow, fast, error, sent = 0;
+
+    (void)state;
+    world_connect(&w);
+    slow = jp_socket_open(w.client, JP_STREAM_ANY, NULL);
+    fast = jp_socket_open(w.client, JP_STREAM_ANY, NULL);
+    while ((error = jp_socket_write(w.client, (unsigned)slow, block, sizeof(block), 300000)) == 0)
+        assert_true(++sent < 4096); /* 256 MiB: more than all windows and buffers */
+    assert_int_equal(error, JP_SEND_WOULD_BLOCK);
+    assert_int_equal(jp_socket_write(w.client, (unsigned)fast, "first", 5, SECOND), 0);
+    expect_message(w.accepted, fast, "first", 5);
+    for (; sent; sent--)
+        expect_message(w.accepted, slow, block, sizeof(block));
+    assert_int_equal(jp_socket_write(w.client, (unsigned)slow, "last", 4, 10 * SECOND), 0);
+    expect_message(w.accepted, slow, "last", 4);
+    world_free(&w);
+}
+
+static void *read_until_closed(void *argument)
+{
+    jp_received *received;
+
+    assert_int_equal(jp_socket_read(argument, JP_STREAM_ANY, &received, -1), JP_RECEIVE_CLOSED);
+    return NULL;
+}
+
+static void close_wakes_and_is_idempotent(void **state)
+{
+    struct timespec moment = {.tv_nsec = 20000000};
+    struct world w;
+    jp_socket *other;
+    pthread_t reader;
+
+    (void)state;
+    world_connect(&w);
+    pthread_create(&reader, NULL, read_until_closed, w.client);
+    nanosleep(&moment, NULL);
+    assert_int_equal(jp_socket_close(w.client, 300, "done"), 0);
+    pthread_join(reader, NULL);
+    assert_int_equal(jp_socket_close(w.client, 301, "again"), 0);
+    assert_int_equal(jp_socket_closed(w.client).code, 300);
+    read_until_closed(w.accepted);
+    assert_int_equal(jp_socket_closed(w.accepted).code, 300);
+    assert_string_equal(jp_socket_closed(w.accepted).reason, "done");
+    assert_int_equal(jp_socket_open(w.accepted, JP_STREAM_ANY, NULL), JP_SEND_CLOSED);
+    assert_int_equal(jp_server_close(w.server), 0);
+    assert_int_equal(jp_server_close(w.server), 0);
+    assert_int_equal(jp_server_accept(w.server, &other, -1), JP_ACCEPT_FAILED);
+    world_free(&w);
+}
+
+static void descriptors_say_when(void **state)
+{
+    struct world w;
+    int stream;
+
+    (void)state;
+    world_connect(&w);
+    assert_int_equal(is_readable(jp_server_fd(w.server)), 0);
+    assert_int_equal(is_readable(jp_socket_fd(w.accepted)), 0);
+    stream = jp_socket_open(w.client, JP_STREAM_ANY, NULL);
+    assert_int_equal(jp_socket_write(w.client, (unsigned)stream, "x", 1, SECOND), 0);
+    poll(&(struct pollfd){.fd = jp_socket_fd(w.accepted), .events = POLLIN}, 1, 10000);
+    assert_int_equal(is_readable(jp_socket_fd(w.accepted)), 1);
+    expect_message(w.accepted, stream, "x", 1);
+    assert_int_equal(is_readable(jp_socket_fd(w.accepted)), 0);
+    assert_int_equal(jp_socket_close(w.accepted, 0, NULL), 0);
+    poll(&(struct pollfd){.fd = jp_socket_fd(w.accepted), .events = POLLIN}, 1, 10000);
+    assert_int_equal(is_readable(jp_socket_fd(w.accepted)), 1);
+    assert_int_equal(jp_server_close(w.server), 0);
+    assert_int_equal(is_readable(jp_server_fd(w.server)), 1);
+    world_free(&w);
+}
+
+/* ---- many threads ---- */
+
+struct talker {
+    jp_socket *socket;
+    pthread_t thread;
+    int stream;
+};
+
+static void *talk(void *argument)
+{
+    struct talker *t = argument;
+
+    for (int i = 0; i < MESSAGES; i++) {
+        assert_int_equal(
+            jp_socket_write(t->socket, (unsigned)t->stream, &i, sizeof(i), 10 * SECOND), 0);
+        expect_message(t->socket, t->stream, &i, sizeof(i));
+    }
+    return NULL;
+}
+
+static void *echo(void *argument)
+{
+    jp_socket *s = argument;
+    jp_received *received;
+
+    while (jp_socket_read(s, JP_STREAM_ANY, &received, -1) == 0) {
+        if (!received->end)
+            assert_int_equal(
+                jp_socket_write(s, received->stream, received->data, received->size, 10 * SECOND),
+                0);
+        jp_received_free(received);
+    }
+    return NULL;
+}
+
+static void threads_share_a_socket(void **state)
+{
+    struct talker talkers[STREAMS];
+    pthread_t echoers[2];
+    struct world w;
+
+    (void)state;
+    world_connect(&w);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&echoers[i], NULL, echo, w.accepted);
+    for (int i = 0; i < STREAMS; i++) {
+        talkers[i] = (struct talker){.socket = w.client};
+        talkers[i].stream = jp_socket_open(w.client, JP_STREAM_ANY, NULL);
+        assert_true(talkers[i].stream > 0);
+        pthread_create(&talkers[i].thread, NULL, talk, &talkers[i]);
+    }
+    for (int i = 0; i < STREAMS; i++)
+        pthread_join(talkers[i].thread, NULL);
+    assert_int_equal(jp_socket_close(w.client, 0, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(echoers[i], NULL);
+    world_free(&w);
+}
+
+static void frees_in_any_order(void **state)
+{
+    struct world w;
+    jp_settings settings;
+    jp_socket *never;
+
+    (void)state;
+    world_connect(&w);
+    settings = client_settings(&w);
+    assert_int_equal(jp_socket_create(&never, &settings), 0);
+    assert_int_equal(jp_finish(), JP_BUSY);
+    jp_socket_free(never);
+    jp_server_free(w.server); /* its session goes on */
+    w.server = NULL;
+    assert_true(jp_socket_open(w.accepted, JP_STREAM_ANY, NULL) > 0);
+    world_free(&w);
+    world_connect(&w);
+    jp_socket_free(w.accepted);
+    w.accepted = NULL;
+    world_free(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(says_and_answers),
+        cmocka_unit_test(tells_ends),
+        cmocka_unit_test(waits_no_longer_than_asked),
+        cmocka_unit_test(holds_back_what_is_not_read),
+        cmocka_unit_test(close_wakes_and_is_idempotent),
+        cmocka_unit_test(descriptors_say_when),
+        cmocka_unit_test(threads_share_a_socket),
+        cmocka_unit_test(frees_in_any_order),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
