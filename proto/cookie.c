@@ -21,8 +21,9 @@ void cookie_make(uint8_t cookie[HS_COOKIE_LEN], const uint8_t key[32], const uin
     crypto_generichash(cookie + TIME_LEN, HS_COOKIE_LEN - TIME_LEN, text, sizeof(text), key, 32);
 }
 
-bool cookie_check(const uint8_t key[32], const uint8_t *hello, const uint8_t addr[HS_ADDR_LEN],
-                  uint64_t now_s)
+/* Is the hello's cookie ours, for this hello and addr, and at most HS_COOKIE_LIFETIME_S old? */
+static bool cookie_check(const uint8_t key[32], const uint8_t *hello,
+                         const uint8_t addr[HS_ADDR_LEN], uint64_t now_s)
 {
     uint64_t made = be64_load(hello + CH_COOKIE);
     uint8_t want[HS_COOKIE_LEN];
@@ -31,4 +32,18 @@ bool cookie_check(const uint8_t key[32], const uint8_t *hello, const uint8_t add
         return false;
     cookie_make(want, key, hello, addr, made);
     return sodium_memcmp(want, hello + CH_COOKIE, HS_COOKIE_LEN) == 0;
+}
+
+bool cookie_well_formed(const uint8_t *hello)
+{
+    return hs_hello_has_cookie(hello) ||
+           (hello[CH_COOKIE_LEN] == 0 && sodium_is_zero(hello + CH_COOKIE, HS_COOKIE_LEN));
+}
+
+enum hs_server_error cookie_judge(const struct hs_server *s, const uint8_t *hello,
+                                  const uint8_t addr[HS_ADDR_LEN], uint64_t now_s, bool need_cookie)
+{
+    if (!hs_hello_has_cookie(hello))
+        return need_cookie ? HS_BAD_COOKIE : HS_OK;
+    return cookie_check(s->cookie_key, hello, addr, now_s) ? HS_OK : HS_BAD_COOKIE;
 }

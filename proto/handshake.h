@@ -70,8 +70,9 @@ extern const struct hs_random hs_random_system;
 struct hs_result {
     uint8_t c2s_secret[KDF_HASH_LEN]; /* epoch 0, client to server */
     uint8_t s2c_secret[KDF_HASH_LEN];
-    uint32_t client_spi; /* in packets to the client */
-    uint32_t server_spi; /* in packets to the server */
+    uint8_t resumption[KDF_HASH_LEN]; /* what a ticket of this session holds: resume.h */
+    uint32_t client_spi;              /* in packets to the client */
+    uint32_t server_spi;              /* in packets to the server */
     enum aead_alg alg;
     struct hs_params peer; /* the other side's parameters */
     uint8_t server_identity[HS_IDENTITY_LEN];
@@ -112,7 +113,8 @@ enum hs_verdict {
  */
 enum hs_verdict hs_client_input(struct hs_client *c, struct aead *aead, const uint8_t *msg,
                                 size_t len, struct hs_result *result);
-/* The SPI a ServerHello or Retry is for (the client's), 0 if msg is neither. */
+/* The SPI an answer to a hello is for (the client's): of ServerHello, Retry, ResumeAccept and
+ * ResumeRefuse; 0 if msg is none of them. */
 uint32_t hs_client_spi_of(const uint8_t *msg, size_t len);
 void hs_client_wipe(struct hs_client *c);
 
@@ -133,19 +135,21 @@ enum hs_server_error {
     HS_NO_SUITE = -2,
     HS_BAD_COOKIE =
         -3, /* absent (when required), expired or not ours: answer with hs_server_retry */
-    HS_BAD_SHARE = -4, /* an all-zero X25519 result or an invalid encapsulation key */
+    HS_BAD_SHARE = -4,  /* an all-zero X25519 result or an invalid encapsulation key */
+    HS_BAD_TICKET = -5, /* not ours, too old, used before, or not its owner's: resume.h */
 };
 const char *hs_server_error_name(enum hs_server_error error);
 
-/* Does a ClientHello (of HS_CLIENT_HELLO_LEN bytes, else unchecked) bring a cookie, good or not? */
+/* Does a ClientHello or ResumeHello (of HS_CLIENT_HELLO_LEN bytes, else unchecked) bring a cookie,
+ * good or not? */
 bool hs_hello_has_cookie(const uint8_t *hello);
 /* Cheap part: parse the hello and, when it carries a cookie or `need_cookie`, check that (constant
  * time). addr is the client's; now_s is wall-clock seconds. No state, no KEM. */
 enum hs_server_error hs_server_check(const struct hs_server *s, const uint8_t *hello, size_t len,
                                      const uint8_t addr[HS_ADDR_LEN], uint64_t now_s,
                                      bool need_cookie);
-/* Write the Retry for a hello that hs_server_check found well-formed; returns its length (< 100).
- */
+/* Write the Retry for a hello that hs_server_check or resume_server_check found well-formed;
+ * returns its length (< 100). */
 size_t hs_server_retry(const struct hs_server *s, const uint8_t *hello,
                        const uint8_t addr[HS_ADDR_LEN], uint64_t now_s, uint8_t *out);
 /* Expensive part: answer a checked hello with a session under server_spi. Writes the ServerHello

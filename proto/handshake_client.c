@@ -5,7 +5,7 @@
 #include "bytes.h"
 #include "handshake_internal.h"
 
-static bool config_valid(const struct hs_client_config *config)
+bool hs_client_config_valid(const struct hs_client_config *config)
 {
     for (unsigned i = 0; i < 2; i++) {
         uint8_t suite = config->suites[i];
@@ -26,7 +26,7 @@ int hs_client_start(struct hs_client *c, const struct hs_client_config *config,
     int rc;
 
     memset(c, 0, sizeof(*c));
-    if (!config_valid(config))
+    if (!hs_client_config_valid(config))
         return -EINVAL;
     c->config = *config;
     if (config->pinned) /* from here on the pointer only says that there is a pin */
@@ -50,17 +50,17 @@ int hs_client_start(struct hs_client *c, const struct hs_client_config *config,
     return 0;
 }
 
-/* Follow a Retry: its SPI and random, which only somebody who saw the hello knows, must be ours. */
-static enum hs_verdict input_retry(struct hs_client *c, const uint8_t *msg, size_t len)
+/* Its SPI and random, which only somebody who saw the hello knows, must be ours. */
+bool hs_follow_retry(uint8_t *hello, uint8_t *retries, const uint8_t *msg, size_t len)
 {
     static_assert(RETRY_SPI == CH_SPI && RETRY_RANDOM == CH_RANDOM, "compared at once");
-    if (len != RETRY_LEN || c->retries == HS_RETRIES_MAX ||
-        memcmp(msg + RETRY_SPI, c->hello + CH_SPI, RETRY_COOKIE - RETRY_SPI) != 0)
-        return HS_IGNORE;
-    c->retries++;
-    c->hello[CH_COOKIE_LEN] = HS_COOKIE_LEN;
-    memcpy(c->hello + CH_COOKIE, msg + RETRY_COOKIE, HS_COOKIE_LEN);
-    return HS_SEND;
+    if (len != RETRY_LEN || *retries == HS_RETRIES_MAX ||
+        memcmp(msg + RETRY_SPI, hello + CH_SPI, RETRY_COOKIE - RETRY_SPI) != 0)
+        return false;
+    ++*retries;
+    hello[CH_COOKIE_LEN] = HS_COOKIE_LEN;
+    memcpy(hello + CH_COOKIE, msg + RETRY_COOKIE, HS_COOKIE_LEN);
+    return true;
 }
 
 /* Is this a ServerHello for this client, well-formed as far as it is in clear? */
@@ -166,7 +166,7 @@ enum hs_verdict hs_client_input(struct hs_client *c, struct aead *aead, const ui
                                 size_t len, struct hs_result *result)
 {
     if (hs_header_is(msg, len, WIRE_RETRY))
-        return input_retry(c, msg, len);
+        return hs_follow_retry(c->hello, &c->retries, msg, len) ? HS_SEND : HS_IGNORE;
     if (hs_header_is(msg, len, WIRE_SERVER_HELLO))
         return input_server_hello(c, aead, msg, len, result);
     return HS_IGNORE;
@@ -174,11 +174,14 @@ enum hs_verdict hs_client_input(struct hs_client *c, struct aead *aead, const ui
 
 uint32_t hs_client_spi_of(const uint8_t *msg, size_t len)
 {
-    static_assert(SH_SPI == RETRY_SPI, "one place for both");
-    if (len < RETRY_LEN ||
-        (!hs_header_is(msg, len, WIRE_SERVER_HELLO) && !hs_header_is(msg, len, WIRE_RETRY)))
-        return 0;
-    return be32_load(msg + SH_SPI);
+    static const enum wire_hs_type answers[] = {WIRE_SERVER_HELLO, WIRE_RETRY, WIRE_RESUME_ACCEPT,
+                                                WIRE_RESUME_REFUSE};
+
+    static_assert(SH_SPI == RETRY_SPI, "one place for all");
+    for (unsigned i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+        if (len >= SH_RANDOM && hs_header_is(msg, len, answers[i]))
+            return be32_load(msg + SH_SPI);
+    return 0;
 }
 
 void hs_client_wipe(struct hs_client *c)

@@ -24,9 +24,8 @@ bool hs_header_is(const uint8_t *msg, size_t len, enum wire_hs_type type)
     return len >= WIRE_HS_HDR && memcmp(msg, want, WIRE_HS_HDR) == 0;
 }
 
-/* SHA-256(a || b) */
-static void hash2(uint8_t out[KDF_HASH_LEN], const uint8_t *a, size_t a_len, const uint8_t *b,
-                  size_t b_len)
+void hs_hash2(uint8_t out[KDF_HASH_LEN], const uint8_t *a, size_t a_len, const uint8_t *b,
+              size_t b_len)
 {
     crypto_hash_sha256_state state;
 
@@ -43,7 +42,7 @@ void hs_schedule_start(struct hs_schedule *k, const uint8_t *client_hello,
     static const char salt[] = "jetplane1 handshake";
     uint8_t ikm[MLKEM_SS_LEN + HS_X25519_LEN];
 
-    hash2(k->t0, client_hello, HS_CLIENT_HELLO_LEN, server_hello, SH_SEALED);
+    hs_hash2(k->t0, client_hello, HS_CLIENT_HELLO_LEN, server_hello, SH_SEALED);
     memcpy(ikm, mlkem, MLKEM_SS_LEN);
     memcpy(ikm + MLKEM_SS_LEN, x25519, HS_X25519_LEN);
     hkdf_extract(k->hs, salt, sizeof(salt) - 1, ikm, sizeof(ikm));
@@ -89,15 +88,22 @@ void hs_schedule_finished(const struct hs_schedule *k, const uint8_t *sealed,
     sodium_memzero(&state, sizeof(state));
 }
 
+void hs_session_secrets(struct hs_result *result, const uint8_t hs[KDF_HASH_LEN],
+                        const uint8_t t2[KDF_HASH_LEN])
+{
+    kdf_derive(result->c2s_secret, KDF_HASH_LEN, hs, "client to server", t2, KDF_HASH_LEN);
+    kdf_derive(result->s2c_secret, KDF_HASH_LEN, hs, "server to client", t2, KDF_HASH_LEN);
+    kdf_derive(result->resumption, KDF_HASH_LEN, hs, "resumption", t2, KDF_HASH_LEN);
+}
+
 void hs_schedule_session(const struct hs_schedule *k, const uint8_t *sealed,
                          struct hs_result *result)
 {
     uint8_t t2[KDF_HASH_LEN];
 
     static_assert(SEALED_FINISHED == SEALED_SIGNATURE + HS_SIGNATURE_LEN, "T2 hashes both at once");
-    hash2(t2, k->t1, sizeof(k->t1), sealed + SEALED_SIGNATURE, HS_SIGNATURE_LEN + KDF_HASH_LEN);
-    kdf_derive(result->c2s_secret, KDF_HASH_LEN, k->hs, "client to server", t2, sizeof(t2));
-    kdf_derive(result->s2c_secret, KDF_HASH_LEN, k->hs, "server to client", t2, sizeof(t2));
+    hs_hash2(t2, k->t1, sizeof(k->t1), sealed + SEALED_SIGNATURE, HS_SIGNATURE_LEN + KDF_HASH_LEN);
+    hs_session_secrets(result, k->hs, t2);
 }
 
 enum { LABEL_MAX = sizeof(hs_label_server) };

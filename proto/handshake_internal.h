@@ -50,7 +50,20 @@ static_assert(SH_SEALED == 1168 && SEALED_PARAMS == 133, "ServerHello");
 static_assert(SH_SEALED + SEALED_MAX + AEAD_TAG_LEN <= WIRE_HS_MAX, "ServerHello");
 static_assert(RESET_SIGNATURE + HS_SIGNATURE_LEN == HS_RESET_LEN && HS_RESET_LEN == 104, "Reset");
 
+/* What a Retry quotes and a cookie covers lies at the same place in both kinds of hello. */
+
+/* ---- handshake_client.c ---- */
+
+bool hs_client_config_valid(const struct hs_client_config *config);
+/* Follow a Retry for this hello, of either kind: store its cookie. False: not for it, or one too
+ * many. */
+bool hs_follow_retry(uint8_t *hello, uint8_t *retries, const uint8_t *msg, size_t len);
+
 /* ---- handshake_common.c ---- */
+
+/* SHA-256(a || b) */
+void hs_hash2(uint8_t out[KDF_HASH_LEN], const uint8_t *a, size_t a_len, const uint8_t *b,
+              size_t b_len);
 
 /* Does msg begin with the header of this type? */
 bool hs_header_is(const uint8_t *msg, size_t len, enum wire_hs_type type);
@@ -75,7 +88,10 @@ void hs_schedule_identity(struct hs_schedule *k, const uint8_t *sealed);
 /* The finished field, of T1 and the sealed part's signature. */
 void hs_schedule_finished(const struct hs_schedule *k, const uint8_t *sealed,
                           uint8_t finished[KDF_HASH_LEN]);
-/* Both directions' secrets, of the complete sealed part. */
+/* What T2 and hs give: the secrets of both directions and of a resumption. */
+void hs_session_secrets(struct hs_result *result, const uint8_t hs[KDF_HASH_LEN],
+                        const uint8_t t2[KDF_HASH_LEN]);
+/* The session's secrets, of the complete sealed part. */
 void hs_schedule_session(const struct hs_schedule *k, const uint8_t *sealed,
                          struct hs_result *result);
 
@@ -94,9 +110,13 @@ bool hs_verify(const uint8_t signature[HS_SIGNATURE_LEN], const uint8_t identity
 /* The cookie for this hello (its SPI and random) from addr at now_s. */
 void cookie_make(uint8_t cookie[HS_COOKIE_LEN], const uint8_t key[32], const uint8_t *hello,
                  const uint8_t addr[HS_ADDR_LEN], uint64_t now_s);
-/* Is the hello's cookie ours, for this hello and addr, and at most HS_COOKIE_LIFETIME_S old? */
-bool cookie_check(const uint8_t key[32], const uint8_t *hello, const uint8_t addr[HS_ADDR_LEN],
-                  uint64_t now_s);
+
+/* Is the cookie's place either full or empty? */
+bool cookie_well_formed(const uint8_t *hello);
+/* HS_OK or HS_BAD_COOKIE, of a well-formed hello. */
+enum hs_server_error cookie_judge(const struct hs_server *s, const uint8_t *hello,
+                                  const uint8_t addr[HS_ADDR_LEN], uint64_t now_s,
+                                  bool need_cookie);
 
 /* ---- params.c ---- */
 
@@ -111,5 +131,7 @@ static_assert(SH_SEALED + SEALED_PARAMS + PARAMS_ENCODED_MAX + AEAD_TAG_LEN <= W
 size_t params_encode(uint8_t *out, const struct hs_params *params);
 /* False for a cut, repeated or impossible parameter; *params is then undefined. */
 bool params_decode(struct hs_params *params, const uint8_t *in, size_t len);
+/* The same for a hello's field of HS_PARAMS_MAX bytes: zeros behind its first len. */
+bool params_field_decode(struct hs_params *params, const uint8_t field[HS_PARAMS_MAX], size_t len);
 
 #endif

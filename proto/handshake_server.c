@@ -18,6 +18,8 @@ const char *hs_server_error_name(enum hs_server_error error)
         return "cookie missing or invalid";
     case HS_BAD_SHARE:
         return "invalid key share";
+    case HS_BAD_TICKET:
+        return "invalid, old or used ticket";
     }
     return "unknown";
 }
@@ -30,17 +32,11 @@ bool hs_hello_has_cookie(const uint8_t *hello)
 static bool well_formed(const uint8_t *hello, size_t len)
 {
     struct hs_params peer;
-    uint8_t params_len;
 
-    if (len != HS_CLIENT_HELLO_LEN || !hs_header_is(hello, len, WIRE_CLIENT_HELLO))
-        return false;
-    params_len = hello[CH_PARAMS_LEN];
-    return be32_load(hello + CH_SPI) >= WIRE_SPI_MIN && hello[CH_SUITES] != 0 &&
-           (hs_hello_has_cookie(hello) ||
-            (hello[CH_COOKIE_LEN] == 0 && sodium_is_zero(hello + CH_COOKIE, HS_COOKIE_LEN))) &&
-           params_len <= HS_PARAMS_MAX &&
-           sodium_is_zero(hello + CH_PARAMS + params_len, HS_PARAMS_MAX - params_len) &&
-           params_decode(&peer, hello + CH_PARAMS, params_len);
+    return len == HS_CLIENT_HELLO_LEN && hs_header_is(hello, len, WIRE_CLIENT_HELLO) &&
+           be32_load(hello + CH_SPI) >= WIRE_SPI_MIN && hello[CH_SUITES] != 0 &&
+           cookie_well_formed(hello) &&
+           params_field_decode(&peer, hello + CH_PARAMS, hello[CH_PARAMS_LEN]);
 }
 
 enum hs_server_error hs_server_check(const struct hs_server *s, const uint8_t *hello, size_t len,
@@ -49,9 +45,7 @@ enum hs_server_error hs_server_check(const struct hs_server *s, const uint8_t *h
 {
     if (!well_formed(hello, len))
         return HS_MALFORMED;
-    if (!hs_hello_has_cookie(hello))
-        return need_cookie ? HS_BAD_COOKIE : HS_OK;
-    return cookie_check(s->cookie_key, hello, addr, now_s) ? HS_OK : HS_BAD_COOKIE;
+    return cookie_judge(s, hello, addr, now_s, need_cookie);
 }
 
 size_t hs_server_retry(const struct hs_server *s, const uint8_t *hello,

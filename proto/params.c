@@ -132,3 +132,13 @@ bool params_decode(struct hs_params *params, const uint8_t *in, size_t len)
     from_values(params, values);
     return values_valid(values);
 }
+
+bool params_field_decode(struct hs_params *params, const uint8_t field[HS_PARAMS_MAX], size_t len)
+{
+    if (len > HS_PARAMS_MAX || !params_decode(params, field, len))
+        return false;
+    for (size_t i = len; i < HS_PARAMS_MAX; i++)
+        if (field[i] != 0)
+            return false;
+    return true;
+}

@@ -34,6 +34,9 @@ enum wire_hs_type {
     WIRE_SERVER_HELLO = 2,
     WIRE_RETRY = 3,
     WIRE_RESET = 4,
+    WIRE_RESUME_HELLO = 5, /* these three: resume.h */
+    WIRE_RESUME_ACCEPT = 6,
+    WIRE_RESUME_REFUSE = 7,
 };
 
 enum wire_kind {
