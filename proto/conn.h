@@ -152,8 +152,9 @@ struct conn_received {
 };
 
 /* Whether the pools can take what one more packet may bring. If not, drop it before its number is
- * committed: so it is not acknowledged, and sent again. */
-bool conn_can_receive(const struct conn *c);
+ * committed: so it is not acknowledged, and sent again. A session that holds more than it announced
+ * as max_data when they cannot is closed: windows grow at their own risk. */
+bool conn_can_receive(struct conn *c);
 /* The frames of an authentic packet. A peer that breaks the rules is answered with CLOSE: see
  * closed(). */
 void conn_receive(struct conn *c, uint64_t now, const struct conn_received *p);

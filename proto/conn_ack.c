@@ -114,6 +114,7 @@ static void settle(struct conn *c, struct conn_path *path, struct loss_event *ev
         packet_lost(c, path, p, now);
     }
     fec_settle(c, path, ev);
+    mtu_settle(c, path, ev, now);
     sample.persistent = ev->persistent;
     sample.ce_packets = (uint32_t)ce;
     c->stats.persistent += ev->persistent;
@@ -208,8 +209,8 @@ void ack_timeout(struct conn *c, struct conn_path *path, uint64_t now)
     path->probes = ev.probes > 0 ? ev.probes : path->probes;
     c->stats.probe_timeouts += ev.probes > 0;
     settle(c, path, &ev, 0, now);
-    if (ev.probes > 0 && (pool_left(&c->pools->sent) == 0 || path->sent.count == path->sent.max))
-        ack_give_up(c, path, now); /* nothing is left to probe with */
     if (ev.probes > 0 && path->loss.probe_count >= 2)
         mtu_black_hole(c, path, now);
+    if (ev.probes > 0 && (pool_left(&c->pools->sent) == 0 || path->sent.count == path->sent.max))
+        ack_give_up(c, path, now); /* nothing is left to probe with */
 }

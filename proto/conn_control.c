@@ -55,7 +55,7 @@ void control_read(struct conn *c, const struct frame *f, uint64_t now)
         break;
     case FRAME_DATA_BLOCKED:
         flow_rx_want(&c->rx, value);
-        c->max_data_due = flow_rx_update(&c->rx, conn_rtt(c), now);
+        session_credit(c, now);
         break;
     default:
         s = stream_of_peer(c, f->u.control.stream, now);

@@ -5,6 +5,7 @@
 
 enum {
     TRIES = 3,
+    LOSSES = 6,    /* times that large packets were lost and none acknowledged */
     STEP_MIN = 16, /* not worth a probe */
     RAISE_US = 600000000,
 };
@@ -115,8 +116,28 @@ void mtu_lost(struct conn *c, struct conn_path *path, uint32_t bytes, uint64_t n
     search(path, now);
 }
 
+static bool is_large(const struct sent_packet *p)
+{
+    return p->bytes > CONN_PACKET_MIN && !(p->flags & SENT_MTU_PROBE);
+}
+
+void mtu_settle(struct conn *c, struct conn_path *path, const struct loss_event *ev, uint64_t now)
+{
+    bool lost = false;
+
+    for (const struct sent_packet *p = ev->lost; p != path->sent.live; p = p->next)
+        lost |= is_large(p);
+    path->mtu_losses += lost;
+    for (const struct sent_packet *p = ev->acked; p; p = p->next)
+        if (is_large(p))
+            path->mtu_losses = 0;
+    if (path->mtu_losses >= LOSSES)
+        mtu_black_hole(c, path, now);
+}
+
 void mtu_black_hole(struct conn *c, struct conn_path *path, uint64_t now)
 {
+    path->mtu_losses = 0;
     if (path->mtu_state == MTU_OFF || path->mtu == CONN_PACKET_MIN)
         return;
     set_mtu(path, CONN_PACKET_MIN);

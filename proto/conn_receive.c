@@ -14,13 +14,17 @@ struct reading {
     bool protected; /* a source or repair of FEC came */
 };
 
-bool conn_can_receive(const struct conn *c)
+bool conn_can_receive(struct conn *c)
 {
     const struct conn_pools *pools = c->pools;
 
-    return pool_left(&pools->streams) >= CONN_RESERVE_STREAMS &&
-           pool_left(&pools->reassembly.messages) >= CONN_RESERVE_MESSAGES &&
-           pool_left(&pools->reassembly.blocks) >= CONN_RESERVE_BLOCKS;
+    if (pool_left(&pools->streams) >= CONN_RESERVE_STREAMS &&
+        pool_left(&pools->reassembly.messages) >= CONN_RESERVE_MESSAGES &&
+        pool_left(&pools->reassembly.blocks) >= CONN_RESERVE_BLOCKS)
+        return true;
+    if (c->rx.counted - c->rx.consumed > c->config.local.max_data)
+        conn_close(c, CLOSE_LIMIT, "no memory for messages", c->last_rx);
+    return false;
 }
 
 /* One packet never becomes more work than this. */

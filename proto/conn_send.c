@@ -7,9 +7,8 @@
 
 enum {
     FRAGMENT_MIN = 64, /* bytes of a message not worth a frame when more are left */
-    FULL_RETRY_US = 10000,
-    PROBES_KEPT = 64, /* records that only probes may take */
-    TRIES = 64        /* bursts of streams that turn out blocked */
+    PROBES_KEPT = 64,  /* records that only probes may take */
+    TRIES = 64         /* bursts of streams that turn out blocked */
 };
 
 /* UDP payload of a packet with so many bytes of frames. */
@@ -70,8 +69,8 @@ static void blocked(struct conn *c, struct conn_stream *s, enum sendq_verdict ve
         list_add(&c->waiting, &s->waits);
         if (c->data_blocked_at < want)
             c->data_blocked_at = c->data_blocked_due = want;
-    } else if (verdict == SENDQ_FULL && now + FULL_RETRY_US < c->expire_at) {
-        c->expire_at = now + FULL_RETRY_US; /* what it lacks may be another session's */
+    } else if (verdict == SENDQ_FULL && now + CONN_RETRY_US < c->expire_at) {
+        c->expire_at = now + CONN_RETRY_US; /* what it lacks may be another session's */
     }
     s->blocked = verdict == SENDQ_BLOCKED_STREAM || verdict == SENDQ_FULL;
     drr_remove(&c->drr, &s->turn);
@@ -366,7 +365,7 @@ static int send_any(struct conn *c, uint64_t now, uint64_t pn, struct conn_packe
         if (!path)
             break;
         if (!can_elicit(c, path, false)) { /* others have it all, maybe */
-            c->pace_at = now + FULL_RETRY_US;
+            c->pace_at = now + CONN_RETRY_US;
             break;
         }
         if (send_on(path, false, c, now, pn, p))

@@ -64,6 +64,9 @@ struct conn_closed {
 };
 enum { CONN_CLOSED = 1 << 16, CONN_CLOSED_IDS = 512 };
 
+/* What a session lacks another may have: when to look again. */
+enum { CONN_RETRY_US = 10000 };
+
 /* Of the pools, what is left for packets of peers: the streams, messages and blocks that one packet
  * of CONN_PACKET_MAX bytes can take, and the RLC_ROWS it can rebuild. */
 enum {
@@ -106,6 +109,7 @@ struct conn_path {
     uint16_t mtu;     /* UDP payload that gets through */
     uint16_t mtu_low, mtu_high, mtu_probe;
     uint8_t mtu_state, mtu_tries;
+    uint8_t mtu_losses; /* of packets that not every path carries, since one was acknowledged */
     uint8_t challenges; /* sent */
     uint8_t use;        /* enum path_use, as the last of both sides to speak said */
     uint8_t use_state;  /* enum use_state: whether the peer knows */
@@ -266,7 +270,8 @@ void streams_expire(struct conn *c, uint64_t now);
 /* Every stream that waits for credit of the session may try again, the one that waits longest
  * first. */
 void streams_wake(struct conn *c, uint64_t now);
-/* Credit to give: after anything was consumed. */
+/* Credit to give: after anything was consumed, or the peer asked. */
+void session_credit(struct conn *c, uint64_t now);
 void streams_credit(struct conn *c, struct conn_stream *s, uint64_t now);
 /* The peer's fragment. */
 void stream_read(struct conn *c, const struct frame *f, uint64_t now);
@@ -345,7 +350,9 @@ uint32_t mtu_probe(struct conn *c, struct conn_path *path, uint64_t now);
 void mtu_sent(struct conn_path *path, uint64_t now);
 void mtu_acked(struct conn *c, struct conn_path *path, uint32_t bytes, uint64_t now);
 void mtu_lost(struct conn *c, struct conn_path *path, uint32_t bytes, uint64_t now);
-/* Packets as large as the path's mtu are lost again and again: a black hole. */
+/* What became of packets of a path: large ones may always be among the lost. Before loss_done. */
+void mtu_settle(struct conn *c, struct conn_path *path, const struct loss_event *ev, uint64_t now);
+/* Packets as large as the path's mtu do not get through: a black hole. */
 void mtu_black_hole(struct conn *c, struct conn_path *path, uint64_t now);
 uint64_t mtu_deadline(const struct conn_path *path);
 

@@ -270,9 +270,18 @@ void streams_wake(struct conn *c, uint64_t now)
     }
 }
 
+static void datagrams_settle(struct conn *c)
+{
+    if (!c->datagrams_full || c->n_datagrams >= CONN_DATAGRAMS_MAX / 2)
+        return;
+    c->datagrams_full = false;
+    c->ops->writable(c, CONN_STREAM_ANY);
+}
+
 void streams_expire(struct conn *c, uint64_t now)
 {
-    c->expire_at = UINT64_MAX;
+    datagrams_settle(c);
+    c->expire_at = c->datagrams_full ? now + CONN_RETRY_US : UINT64_MAX;
     for (struct conn_stream *s = c->streams; s; s = c->cursor) {
         c->cursor = s->next;
         sendq_expire(&s->queue, now);
@@ -300,6 +309,8 @@ int conn_write(struct conn *c, uint32_t stream, const uint8_t *data, uint32_t le
     ret = sendq_push(&s->queue, data, len, user, now);
     if (ret < 0) {
         s->full_told |= ret == -ENOBUFS;
+        if (ret == -ENOBUFS && now + CONN_RETRY_US < c->expire_at)
+            c->expire_at = now + CONN_RETRY_US;
         return ret;
     }
     s->queue.tail->compressed = compressed;
@@ -345,10 +356,7 @@ void datagram_free(struct conn *c, struct conn_datagrams *d, enum sendq_fate fat
     c->n_datagrams--;
     c->ops->released(c, m->user, fate);
     pool_put(&c->pools->sendq.messages, m);
-    if (c->datagrams_full && c->n_datagrams < CONN_DATAGRAMS_MAX / 2) {
-        c->datagrams_full = false;
-        c->ops->writable(c, CONN_STREAM_ANY);
-    }
+    datagrams_settle(c);
 }
 
 uint32_t datagram_max(const struct conn_path *path)
@@ -373,6 +381,7 @@ int conn_datagram(struct conn *c, const uint8_t *data, uint32_t len, enum drr_pr
         return -EMSGSIZE;
     m = c->n_datagrams < CONN_DATAGRAMS_MAX ? pool_get(&c->pools->sendq.messages) : NULL;
     if (!m) {
+        c->expire_at = c->datagrams_full ? c->expire_at : 0; /* soon: what time it is it knows */
         c->datagrams_full = true;
         return -ENOBUFS;
     }
@@ -387,17 +396,31 @@ int conn_datagram(struct conn *c, const uint8_t *data, uint32_t len, enum drr_pr
 
 /* ---- received ---- */
 
+/* How soon a window must be used up to grow: memory that is short lets none. */
+static uint64_t growth_rtt(const struct conn *c)
+{
+    const struct pool *blocks = &c->pools->reassembly.blocks;
+
+    return pool_left(blocks) > blocks->capacity / 2 ? conn_rtt(c) : 0;
+}
+
+void session_credit(struct conn *c, uint64_t now)
+{
+    uint64_t limit = flow_rx_update(&c->rx, growth_rtt(c), now);
+
+    if (limit > 0)
+        c->max_data_due = limit;
+}
+
 void streams_credit(struct conn *c, struct conn_stream *s, uint64_t now)
 {
-    uint64_t rtt = conn_rtt(c), limit = flow_rx_update(&s->rx, rtt, now);
+    uint64_t limit = flow_rx_update(&s->rx, growth_rtt(c), now);
 
     if (limit > 0 && !reassembly_done(&s->in)) {
         s->max_due = limit;
         stream_due(s);
     }
-    limit = flow_rx_update(&c->rx, rtt, now);
-    if (limit > 0)
-        c->max_data_due = limit;
+    session_credit(c, now);
 }
 
 void stream_announce(struct conn *c, uint32_t id, uint64_t now)
@@ -453,6 +476,15 @@ void stream_read(struct conn *c, const struct frame *f, uint64_t now)
                                  (f->u.stream.fin ? REASSEMBLY_FIN : 0) |
                                      (f->u.stream.compressed ? REASSEMBLY_COMPRESSED : 0)),
                  "contradictory message", now);
+}
+
+bool conn_stream_info(const struct conn *c, uint32_t stream, struct conn_stream_info *out)
+{
+    const struct conn_stream *s = stream_find(c, stream);
+
+    if (s)
+        *out = (struct conn_stream_info){s->queue.messages, s->order_known && !s->in.ordered};
+    return s;
 }
 
 struct reassembly_message *conn_read(struct conn *c, uint32_t stream)
