@@ -154,10 +154,7 @@ static void on_released(struct conn *c, void *user, enum sendq_fate fate)
     (void)c;
     net_check(f->app->net, !(*mark & RELEASED), "released twice: stream %d, message %u", f->id,
               m->index);
-    net_check(f->app->net,
-              fate == SENDQ_ACKED || !is_reliable(f) || !f->from->conn || f->reset ||
-                  f->app->state[f->from->server].closed || f->app->net->sim.now == 0 ||
-                  f->app->hostile,
+    net_check(f->app->net, fate == SENDQ_ACKED || !is_reliable(f) || f->reset || f->app->over,
               "given up: stream %d, message %u", f->id, m->index);
     *mark |= RELEASED | (fate == SENDQ_ACKED ? ACKED : 0);
     f->released++;

@@ -62,6 +62,7 @@ struct app {
     struct flow datagrams[2]; /* from the client, from the server; plan.config.priority counts */
     int16_t *by_id;           /* FRAME_STREAM_IDS; -1: none */
     bool hostile;             /* a peer breaks the rules: anything may come, or end */
+    bool over;                /* what is left will be given up */
     uint64_t progress_at;     /* when something last arrived */
 };
 

@@ -119,6 +119,10 @@ void link_send(struct link *l, const struct link_packet *packet)
         l->stats.blackholed++;
         return;
     }
+    if (c->mtu > 0 && p.len > c->mtu) {
+        l->stats.longer++;
+        return;
+    }
     if (!enqueue(l, &p, &at)) {
         l->stats.tail_drops++;
         return;

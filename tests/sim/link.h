@@ -22,6 +22,7 @@ struct link_config {
     uint64_t rate;     /* bit/s; 0: any */
     uint32_t delay_us; /* one way */
     uint32_t queue;    /* bytes that may wait or be on their way out; 0: any */
+    uint32_t mtu;      /* longer packets are dropped; 0: any */
     uint32_t mark;     /* ECN-capable packets behind more bytes than this get CE; 0: never */
     uint32_t loss;
     uint32_t burst_begin; /* Gilbert-Elliott: chance of a packet to begin a bad spell ... */
@@ -41,10 +42,10 @@ struct link_nat {
 };
 
 struct link_stats {
-    uint64_t sent, delivered;                                 /* packets */
-    uint64_t tail_drops, losses, blackholed, nat_drops;       /* why not */
-    uint64_t duplicates, reordered, corrupted, marked, bytes; /* bytes: of those delivered */
-    uint32_t longest_queue;                                   /* bytes */
+    uint64_t sent, delivered;                                   /* packets */
+    uint64_t tail_drops, losses, blackholed, nat_drops, longer; /* why not */
+    uint64_t duplicates, reordered, corrupted, marked, bytes;   /* bytes: of those delivered */
+    uint32_t longest_queue;                                     /* bytes */
 };
 
 typedef void link_deliver_fn(void *arg, const struct link_packet *p);

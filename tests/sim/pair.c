@@ -135,6 +135,7 @@ static void receive(struct end *e, const struct link_packet *packet)
         return;
     if (!conn_can_receive(e->conn)) {
         e->no_room++;
+        end_pump(e);
         return;
     }
     replay_commit(&e->replay, pn);
