@@ -111,7 +111,8 @@ static void heartbeat(struct conn *c, uint64_t now)
         conn_over(c, CLOSE_DEAD, "the peer does not answer", true);
         return;
     }
-    c->ping_due = true;
+    if (c->path[c->active].probes == 0) /* whatever the window says */
+        c->path[c->active].probes = 1;
     c->heartbeat_at = now + us;
 }
 
