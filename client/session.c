@@ -328,7 +328,7 @@ static void deliver_streams(jp_session *s)
     for (; stream; stream = next) {
         next = stream->next_telling;
         stream->telling = false;
-        if (s->state == SESSION_OPEN)
+        if (session_speaks(s))
             stream_deliver(stream);
     }
 }

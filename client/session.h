@@ -104,6 +104,12 @@ void session_touch(jp_session *s);
 /* Its time came. */
 void session_expire(jp_session *s, uint64_t now);
 uint64_t session_deadline(const jp_session *s, uint64_t now);
+/* Whether it still says something: while it is open, and what came before the peer closed it. */
+static inline bool session_speaks(const jp_session *s)
+{
+    return s->state == SESSION_OPEN ||
+           (s->state == SESSION_ENDED && s->closed_by == JP_CLOSED_BY_PEER);
+}
 /* Call back what it has to say. */
 void session_deliver(jp_session *s);
 /* Its last call, and its end. */

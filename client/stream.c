@@ -131,7 +131,7 @@ static void on_datagram(struct conn *c, const uint8_t *data, uint32_t len)
 
     if (s->tell & TELL_OPEN)
         session_deliver(s);
-    if (s->context->callbacks.datagram && s->state == SESSION_OPEN)
+    if (s->context->callbacks.datagram && session_speaks(s))
         s->context->callbacks.datagram(s, data, len);
 }
 
@@ -143,6 +143,7 @@ static void on_path(struct conn *c, unsigned path, enum conn_path_event event)
     session_touch(s);
 }
 
+/* We do not resume sessions: what for is sent in vain. */
 static void on_ticket(struct conn *c, const uint8_t *ticket, uint32_t len)
 {
     (void)c, (void)ticket, (void)len;
@@ -261,14 +262,14 @@ static void deliver_messages(jp_stream *stream)
     jp_session *s = stream->session;
     struct reassembly_message *m;
 
-    while (s->state == SESSION_OPEN && !stream->paused && (m = conn_read(s->conn, stream->id)))
+    while (session_speaks(s) && !stream->paused && (m = conn_read(s->conn, stream->id)))
         deliver_message(stream, m);
 }
 
 /* Whether `event` is to be told now. */
 static bool take_event(jp_stream *stream, enum stream_event event)
 {
-    bool told = stream->tell & event && stream->session->state == SESSION_OPEN;
+    bool told = stream->tell & event && session_speaks(stream->session);
 
     if (told)
         stream->tell &= (uint8_t)~event;

@@ -65,6 +65,7 @@ enum jp_close_code {
     JP_CODE_SHUTDOWN = 3,
     JP_CODE_RETIRED = 4,
     JP_CODE_LIMIT = 5,
+    JP_CODE_DEAD = 6,          /* never sent: the peer does not answer */
     JP_CODE_APPLICATION = 256, /* from here on they are the programs' own */
 };
 
@@ -130,7 +131,7 @@ typedef struct jp_settings {
                                    where the processor has it */
     uint8_t without_fec;        /* send no redundancy, whatever is lost */
     uint16_t max_packet;        /* largest UDP payload to receive, 1280-9000; default 1472 */
-    uint32_t streams;           /* ids the peer may use are below it, 1-65535; default 100 */
+    uint32_t streams;           /* that the peer may have open, 1-65535; default 100 */
     uint64_t idle_timeout;      /* us, 1 s to 1 day; default 30 s; the smaller of both sides' */
     uint64_t heartbeat;         /* us; default 5 s; UINT64_MAX: none */
     uint32_t window;            /* bytes the peer may send ahead at first; default 1 MiB */
@@ -202,7 +203,8 @@ jp_context *jp_session_context(const jp_session *session);
 jp_listener *jp_session_listener(const jp_session *session); /* NULL: a client's, or it was freed */
 int jp_session_is_open(const jp_session *session);
 
-/* Of the path in use; all zeros before one is known. */
+/* Of the path in use; all zeros before one is known. A client's own is a wildcard, with its port,
+ * where the kernel chooses. */
 jp_address jp_session_peer(const jp_session *session);
 jp_address jp_session_local(const jp_session *session);
 /* The server's public key: the peer's on a client, ours on a server. All zeros before it is known.
@@ -298,10 +300,10 @@ typedef struct jp_stream_options {
 
 enum { JP_STREAM_ANY = -1 };
 
-/* Open a stream: this id, from 1 on (0 is for control, which any program may use), which neither
- * side ever used, or any. JP_SEND_STREAMS when the peer allows no more yet, JP_INVALID,
- * JP_SEND_CLOSED.
- */
+/* Open a stream: any, or this id, which neither side ever used; 0 is for control, which any program
+ * may use. Beyond the first ids, as many as the peer's settings have `streams`, clients open odd
+ * ones and servers even ones. JP_SEND_STREAMS: the peer allows no more yet; JP_INVALID,
+ * JP_SEND_CLOSED, JP_NO_MEMORY. */
 int jp_stream_open(jp_stream **stream, jp_session *session, int id,
                    const jp_stream_options *options);
 /* From the next message on; order only before the first one. */

@@ -16,7 +16,7 @@ struct end {
     jp_session *session; /* the newest */
     jp_stream *stream;   /* the newest that the peer opened */
     unsigned opened, failed, closed, timeouts, messages, compressed, datagrams, streams_opened,
-        finished, reset, closed_streams, writable;
+        finished, reset, closed_streams, writable, paths[3];
     uint64_t bytes, sum; /* of messages and datagrams */
     int error;
     char detail[256], reason[256];
@@ -136,6 +136,12 @@ static inline void on_datagram(jp_session *session, const void *data, size_t siz
     end->sum += sum_of(data, size);
 }
 
+static inline void on_path(jp_session *session, unsigned path, enum jp_path_event event)
+{
+    (void)path;
+    end_of(session)->paths[event]++;
+}
+
 static inline void end_init(struct end *end, const jp_settings *settings)
 {
     static const jp_callbacks callbacks = {
@@ -149,6 +155,7 @@ static inline void end_init(struct end *end, const jp_settings *settings)
         .writable = on_writable,
         .stream_close = on_stream_close,
         .datagram = on_datagram,
+        .path = on_path,
     };
 
     assert_int_equal(jp_context_create(&end->context, &callbacks, settings, sizeof(end)), 0);

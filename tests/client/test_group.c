@@ -1,11 +1,15 @@
 /* Listeners of several loops in several threads on one address: every session stays with its loop,
  * also when its packets come by another's socket. Run it with -Db_sanitize=thread too. */
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "endpoint.h"
 #include "fixture.h"
+#include "sockaddr.h"
 
 enum { LOOPS = 3, SESSIONS = 60, ROUNDS = 20 };
 
@@ -34,6 +38,16 @@ static void on_server_message(jp_stream *stream, const void *data, size_t size,
     (void)message;
     (*(struct server **)jp_loop_extension(loop))->messages++;
     assert_int_equal(jp_stream_send(stream, data, size), 0);
+}
+
+static atomic_uint astray;
+
+static void on_server_datagram(jp_session *session, const void *data, size_t size)
+{
+    (void)session;
+    assert_int_equal(size, 6);
+    assert_memory_equal(data, "astray", 6);
+    atomic_fetch_add(&astray, 1);
 }
 
 static void *serve(void *argument)
@@ -75,9 +89,8 @@ static void on_message(jp_stream *stream, const void *data, size_t size, const j
 
     assert_int_equal(size, 23);
     assert_memory_equal(data, "round and round it goes", 23);
+    (void)message;
     client->messages++;
-    if (message->sequence == ROUNDS - 1)
-        jp_session_finish(session);
 }
 
 static void on_close(jp_session *session, const jp_close *close)
@@ -95,8 +108,10 @@ static void on_connect_error(jp_session *session, int error)
 
 static jp_context *server_context(jp_identity *identity)
 {
-    jp_callbacks callbacks = {
-        .size = sizeof(callbacks), .open = on_server_open, .message = on_server_message};
+    jp_callbacks callbacks = {.size = sizeof(callbacks),
+                              .open = on_server_open,
+                              .message = on_server_message,
+                              .datagram = on_server_datagram};
     jp_settings settings = {.size = sizeof(settings), .identity = identity};
     jp_context *context;
 
@@ -131,10 +146,91 @@ static void start(struct server *server, jp_listener_group *group, unsigned inde
         ;
 }
 
-/* A data packet of `spi` comes by the wrong socket: it is handed on. */
-static void misdirect(jp_loop *loop, const struct server *servers, const jp_address *to)
+/* ---- packets that come by the wrong socket ---- */
+
+/* The next packet of a session, a datagram, as it would be sent; returns its length. */
+static uint16_t seal_datagram(jp_session *s, uint8_t *packet)
 {
-    (void)loop, (void)servers, (void)to;
+    struct conn_packet p = {.frames = packet + WIRE_DATA_HDR};
+    struct aead_op op;
+    uint32_t length;
+
+    assert_int_equal(jp_session_send_datagram(s, "astray", 6, JP_PRIORITY_SYSTEM), 0);
+    assert_int_equal(conn_send(s->conn, session_now(s), s->tunnel.tx.next_pn, &p), 1);
+    length = tunnel_wrap(&s->tunnel, packet, p.len, &op);
+    aead_seal(s->endpoint->aead, &op, 1);
+    return (uint16_t)length;
+}
+
+/* Two packets of equal length in one piece, which the kernel gives to the owner of the first. */
+static void send_in_one_piece(int fd, const jp_address *to, struct iovec *packets)
+{
+    union {
+        struct cmsghdr header;
+        uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
+    } control = {.header = {.cmsg_level = IPPROTO_UDP,
+                            .cmsg_type = UDP_SEGMENT,
+                            .cmsg_len = CMSG_LEN(sizeof(uint16_t))}};
+    uint16_t length = (uint16_t)packets[0].iov_len;
+    union sockaddr_any address;
+    struct msghdr message = {
+        .msg_name = &address,
+        .msg_namelen = sockaddr_store(&address, to),
+        .msg_iov = packets,
+        .msg_iovlen = 2,
+        .msg_control = &control,
+        .msg_controllen = sizeof(control),
+    };
+
+    memcpy(CMSG_DATA(&control.header), &length, sizeof(length));
+    assert_int_equal(sendmsg(fd, &message, 0), packets[0].iov_len + packets[1].iov_len);
+}
+
+/* Two of the client's sessions, of two loops. */
+static void find_two(jp_loop *loop, jp_session *found[2])
+{
+    found[0] = found[1] = NULL;
+    for (unsigned i = 0; i < ENDPOINT_HEADS; i++)
+        for (jp_session *s = loop->endpoint->sessions[i]; s; s = s->next_by_spi) {
+            if (!found[0])
+                found[0] = s;
+            else if (udp_owner(s->tunnel.tx_spi, LOOPS) !=
+                     udp_owner(found[0]->tunnel.tx_spi, LOOPS))
+                found[1] = s;
+        }
+    assert_non_null(found[1]);
+}
+
+static void misdirect(jp_loop *loop, const jp_address *to)
+{
+    static uint8_t bytes[2][2048];
+    struct iovec packets[2];
+    jp_session *sessions[2];
+
+    find_two(loop, sessions);
+    for (int i = 0; i < 2; i++) {
+        packets[i].iov_base = bytes[i];
+        packets[i].iov_len = seal_datagram(sessions[i], bytes[i]);
+    }
+    assert_int_equal(packets[0].iov_len, packets[1].iov_len);
+    send_in_one_piece(sessions[0]->sockets[0]->udp.fd, to, packets);
+    while (atomic_load(&astray) < 2)
+        jp_loop_run_once(loop, 100000);
+}
+
+static void close_all(jp_loop *loop)
+{
+    for (unsigned i = 0; i < ENDPOINT_HEADS; i++)
+        for (jp_session *s = loop->endpoint->sessions[i]; s; s = s->next_by_spi)
+            assert_int_equal(jp_session_close(s, 0, NULL), 0);
+}
+
+static void run_for(jp_loop *loop, uint64_t us)
+{
+    uint64_t until = jp_loop_now(loop) + us;
+
+    while (jp_loop_now(loop) < until)
+        jp_loop_run_once(loop, (int64_t)(until - jp_loop_now(loop)));
 }
 
 static void shares_an_address(void **state)
@@ -168,10 +264,14 @@ static void shares_an_address(void **state)
 
         assert_int_equal(jp_connect(&session, loop, context, text, NULL, 20000000), 0);
     }
-    while (client.closed < SESSIONS)
+    while (client.messages < SESSIONS * ROUNDS)
         assert_true(jp_loop_run_once(loop, 20000000) > 0);
+    run_for(loop, 300000); /* until all is acknowledged */
     assert_int_equal(client.messages, SESSIONS * ROUNDS);
-    misdirect(loop, servers, &address);
+    misdirect(loop, &address);
+    close_all(loop);
+    while (client.closed < SESSIONS)
+        jp_loop_run_once(loop, -1);
     for (unsigned i = 0; i < LOOPS; i++) {
         jp_loop_stop(servers[i].loop);
         pthread_join(servers[i].thread, NULL);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -286,6 +287,56 @@ static void sends_datagrams(void **state)
     world_free(&w);
 }
 
+/* Either side opens streams; each knows them by the same ids. */
+static void opens_from_both_sides(void **state)
+{
+    struct world w;
+    jp_stream *ours, *theirs, *third;
+
+    (void)state;
+    world_init(&w, "127.0.0.1:0", &(jp_settings){.streams = 4});
+    world_connect(&w);
+    run_until(&w, &w.server.opened, 1);
+    assert_int_equal(jp_stream_open(&ours, w.client.session, JP_STREAM_ANY, NULL), 0);
+    assert_int_equal(jp_stream_open(&theirs, w.server.session, JP_STREAM_ANY, NULL), 0);
+    jp_stream_send(ours, "up", 2);
+    jp_stream_send(theirs, "down", 4);
+    run_until(&w, &w.server.messages, 1);
+    run_until(&w, &w.client.messages, 1);
+    assert_int_equal(jp_stream_id(w.server.stream), jp_stream_id(ours));
+    assert_int_equal(jp_stream_id(w.client.stream), jp_stream_id(theirs));
+    assert_ptr_equal(jp_stream_find(w.client.session, jp_stream_id(theirs)), w.client.stream);
+    assert_int_equal(jp_stream_open(&third, w.client.session, (int)jp_stream_id(ours), NULL),
+                     JP_INVALID);
+    assert_int_equal(jp_stream_open(&third, w.client.session, 5, NULL), JP_SEND_STREAMS);
+    world_free(&w);
+}
+
+/* A socket that takes no more is waited for, not lost. */
+static void waits_for_full_sockets(void **state)
+{
+    static uint8_t message[1 << 20];
+    int tiny = 4608;
+    struct world w;
+    jp_stream *stream;
+    jp_figures figures;
+
+    (void)state;
+    world_init(&w, "127.0.0.1:0", NULL);
+    world_connect(&w);
+    assert_int_equal(setsockopt(w.client.session->sockets[0]->udp.fd, SOL_SOCKET, SO_SNDBUF, &tiny,
+                                sizeof(tiny)),
+                     0);
+    fill(message, sizeof(message), 9);
+    jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL);
+    assert_int_equal(jp_stream_send(stream, message, sizeof(message)), 0);
+    run_until(&w, &w.server.messages, 1);
+    assert_int_equal(w.server.sum, sum_of(message, sizeof(message)));
+    assert_int_equal(jp_session_figures(w.client.session, &figures, sizeof(figures)), 0);
+    assert_int_equal(figures.packets_lost, 0);
+    world_free(&w);
+}
+
 /* ---- ends ---- */
 
 static void half_closes(void **state)
@@ -448,6 +499,44 @@ static void migrates(void **state)
     world_free(&w);
 }
 
+/* One session over both families at once. */
+static void uses_two_paths(void **state)
+{
+    static uint8_t message[1 << 20];
+    jp_address both[2], v6;
+    jp_figures figures;
+    jp_stream *stream;
+    struct world w;
+    int path;
+
+    (void)state;
+    world_init(&w, "127.0.0.1:0", NULL);
+    jp_address_parse(&both[0], "127.0.0.1", 0);
+    jp_address_parse(&both[1], "::1", 0);
+    assert_int_equal(jp_listener_free(w.listener), 0);
+    assert_int_equal(jp_listener_create(&w.listener, w.loop, w.server.context, both, 2, 0), 0);
+    w.address = jp_listener_address(w.listener, 0);
+    v6 = jp_listener_address(w.listener, 1);
+    assert_int_equal(jp_listener_address(w.listener, 2).family, JP_NO_FAMILY);
+    world_connect(&w);
+    path = jp_session_add_path(w.client.session, NULL, &v6, JP_PATH_SHARE);
+    assert_int_equal(path, 1);
+    run_until(&w, &w.client.paths[JP_PATH_VALIDATED], 1);
+    fill(message, sizeof(message), 5);
+    jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(jp_stream_send(stream, message, sizeof(message)), 0);
+    run_until(&w, &w.server.messages, 4);
+    assert_int_equal(w.server.sum, 4 * sum_of(message, sizeof(message)));
+    assert_int_equal(jp_session_figures(w.client.session, &figures, sizeof(figures)), 0);
+    assert_int_equal(figures.path[path].peer.family, JP_IPV6);
+    assert_true(figures.path[0].sent > 50);
+    assert_true(figures.path[path].sent > 50);
+    assert_int_equal(jp_session_use_path(w.client.session, 1, JP_PATH_ABANDONED), 0);
+    assert_int_equal(jp_session_use_path(w.server.session, 3, JP_PATH_SHARE), JP_INVALID);
+    world_free(&w);
+}
+
 /* ---- keys ---- */
 
 static void keeps_keys(void **state)
@@ -539,17 +628,31 @@ static void is_not_torn_down_early(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_keys),           cmocka_unit_test(connects),
-        cmocka_unit_test(connects_by_name),     cmocka_unit_test(refuses_wrong_key),
-        cmocka_unit_test(gives_up_on_silence),  cmocka_unit_test(refuses_nonsense),
-        cmocka_unit_test(sends_on_100_streams), cmocka_unit_test(sends_16_mebibytes),
-        cmocka_unit_test(compresses),           cmocka_unit_test(sends_by_reference),
-        cmocka_unit_test(holds_back_writers),   cmocka_unit_test(sends_datagrams),
-        cmocka_unit_test(half_closes),          cmocka_unit_test(resets),
-        cmocka_unit_test(closes_with_reason),   cmocka_unit_test(finishes_what_was_sent),
-        cmocka_unit_test(survives_restarts),    cmocka_unit_test(calls_timeouts),
-        cmocka_unit_test(notices_silence),      cmocka_unit_test(migrates),
-        cmocka_unit_test(keeps_keys),           cmocka_unit_test(is_not_torn_down_early),
+        cmocka_unit_test(reads_keys),
+        cmocka_unit_test(connects),
+        cmocka_unit_test(connects_by_name),
+        cmocka_unit_test(refuses_wrong_key),
+        cmocka_unit_test(gives_up_on_silence),
+        cmocka_unit_test(refuses_nonsense),
+        cmocka_unit_test(sends_on_100_streams),
+        cmocka_unit_test(sends_16_mebibytes),
+        cmocka_unit_test(compresses),
+        cmocka_unit_test(sends_by_reference),
+        cmocka_unit_test(holds_back_writers),
+        cmocka_unit_test(sends_datagrams),
+        cmocka_unit_test(opens_from_both_sides),
+        cmocka_unit_test(waits_for_full_sockets),
+        cmocka_unit_test(half_closes),
+        cmocka_unit_test(resets),
+        cmocka_unit_test(closes_with_reason),
+        cmocka_unit_test(finishes_what_was_sent),
+        cmocka_unit_test(survives_restarts),
+        cmocka_unit_test(calls_timeouts),
+        cmocka_unit_test(notices_silence),
+        cmocka_unit_test(migrates),
+        cmocka_unit_test(uses_two_paths),
+        cmocka_unit_test(keeps_keys),
+        cmocka_unit_test(is_not_torn_down_early),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
