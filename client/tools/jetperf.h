@@ -1,0 +1,131 @@
+/* jetperf: measure sessions, and check every byte of them.
+ *
+ * Two of them agree over stream 1: the client asks with its plan, the server answers "ready", both
+ * send what the plan says, and each tells its results when all it waits for has ended. The services
+ * of a data plane know nothing of this: with them the client is alone. */
+#ifndef TOOLS_JETPERF_H
+#define TOOLS_JETPERF_H
+
+#include "tool.h"
+
+enum {
+    STREAMS_MAX = 1000, /* of a direction */
+    ECHO_HEADER = 16,   /* bytes: number of the message, time it was sent */
+    ECHO_WINDOW = 16,   /* messages under way on a stream */
+    CONTROL_MAX = 16384,
+    CODE_DONE = JP_CODE_APPLICATION, /* all went well */
+    CODE_REFUSED,
+};
+
+struct plan {
+    bool up, down, echo; /* what the client sends; what the server sends; who echoes */
+    bool service;        /* the server is a data plane's service */
+    unsigned streams;    /* of a direction */
+    uint32_t size;       /* of messages */
+    uint64_t time;       /* us, or */
+    uint64_t bytes;      /* to send in a direction; 0: as many as the time allows */
+    jp_stream_options options;
+};
+
+/* plan_to_json's for the other end; false, with what is wrong in text, when it is no plan. */
+json_t *plan_to_json(const struct plan *p);
+bool plan_from_json(struct plan *p, json_t *json, char *text, size_t size);
+
+/* What was counted at this end. */
+struct tally {
+    uint64_t queued;                /* bytes given to streams */
+    uint64_t acked, acked_messages; /* and arrived */
+    uint64_t given_up;              /* messages that did not */
+    uint64_t received, received_messages;
+    uint64_t missing; /* messages known to have been sent */
+    uint64_t wrong;   /* with another content, or twice, or out of order */
+    uint64_t echoes, rtt_sum, rtt_min, rtt_max; /* of echoes, us */
+};
+
+struct test;
+/* A stream's. */
+struct lane {
+    struct test *test; /* NULL: control, or not used yet */
+    uint64_t next;     /* number of the message to send */
+    uint64_t end;      /* of those received: the highest and one */
+    uint64_t got;
+    void *held; /* an echo that found no room, */
+    size_t held_size;
+    bool ours;    /* opened here */
+    bool stopped; /* nothing more to send */
+    struct {
+        uint64_t number, at; /* at 0: free */
+    } slots[ECHO_WINDOW];    /* of an echoing client: messages under way, by number */
+};
+
+enum phase { PHASE_AGREE, PHASE_RUN, PHASE_DRAIN, PHASE_DONE };
+
+/* A session's. */
+struct test {
+    const struct tool *tool;
+    struct plan plan;
+    jp_session *session;
+    jp_stream *control;
+    enum phase phase;
+    bool client, sends, receives;
+    bool result_told;
+    json_t *result; /* the peer's */
+    jp_stream **lanes;
+    unsigned n_lanes, turn;
+    unsigned ended;          /* of the peer's streams */
+    uint64_t cap, cap_at;    /* bytes under way at most, and when that was found */
+    uint64_t began, sent_at; /* us: the start, the last acknowledgement */
+    uint64_t last_at;        /* the last message received */
+    struct tally tally;
+    uint8_t *pattern; /* byte i is i, for the longest message and 256 bytes */
+    uint32_t longest; /* message that may come */
+    struct test *next, **link;
+};
+
+/* ---- jetperf_flow.c: data ---- */
+
+/* Every test under way looks for what it can do now; before each wait of the loop. */
+void test_advance_all(jp_loop *loop);
+/* Begin to send and to expect; 0 or an error of the library. */
+int test_run(struct test *t);
+/* Time is up, or all is sent: half-close. */
+void test_drain(struct test *t);
+void test_end(struct test *t);
+void flow_stream_open(jp_stream *stream);
+void flow_message(jp_stream *stream, const void *data, size_t size, const jp_message *message);
+void flow_writable(jp_stream *stream);
+void flow_stream_close(jp_stream *stream, enum jp_stream_end how);
+
+/* ---- jetperf_echo.c ---- */
+
+void echo_pump(struct test *t);
+void echo_check(jp_stream *stream, const uint8_t *data, size_t size);
+/* Not back in time; all of them with `now` = UINT64_MAX. */
+void echo_expire(struct test *t, struct lane *lane, uint64_t now);
+bool echo_waits(const struct lane *lane);
+void echo_answer(jp_stream *stream, const void *data, size_t size);
+void echo_go_on(jp_stream *stream);
+
+/* ---- jetperf_control.c: two jetperfs agree ---- */
+
+void control_ask(struct test *t);
+void control_message(jp_stream *stream, const void *data, size_t size);
+void control_tell_result(struct test *t);
+/* Why the data cannot have been right, or NULL. */
+const char *control_verdict(const struct test *t);
+
+/* ---- jetperf_report.c ---- */
+
+void report_interval(const struct test *t, uint64_t now, bool last);
+void report_begin(const struct test *t);
+void report_end(const struct test *t, const char *verdict);
+json_t *report_result(const struct test *t);
+
+/* ---- jetperf.c ---- */
+
+struct lane *lane_of(jp_stream *stream);
+struct test *test_of(jp_session *session);
+/* It is over: report (a client's) and close. */
+void test_done(struct test *t);
+
+#endif

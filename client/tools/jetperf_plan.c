@@ -1,0 +1,71 @@
+/* What a test consists of, as one jetperf tells it to the other. */
+#include <stdio.h>
+
+#include "jetperf.h"
+
+json_t *plan_to_json(const struct plan *p)
+{
+    const jp_stream_options *o = &p->options;
+
+    return json_pack(
+        "{s:i,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:b,s:i,s:I}", "jetperf", 1, "up", p->up,
+        "down", p->down, "echo", p->echo, "streams", (json_int_t)p->streams, "size",
+        (json_int_t)p->size, "time", (json_int_t)p->time, "bytes", (json_int_t)p->bytes, "priority",
+        o->priority, "reliability", o->reliability, "max_retransmissions", o->max_retransmissions,
+        "unordered", o->unordered, "protection", o->protection, "ttl", (json_int_t)o->ttl);
+}
+
+/* An integer of these bounds, or false. */
+static bool get(json_t *json, const char *name, uint64_t min, uint64_t max, uint64_t *value)
+{
+    json_t *member = json_object_get(json, name);
+
+    *value = (uint64_t)json_integer_value(member);
+    return json_is_integer(member) && json_integer_value(member) >= 0 && *value >= min &&
+           *value <= max;
+}
+
+bool plan_from_json(struct plan *p, json_t *json, char *text, size_t size)
+{
+    static const struct {
+        const char *name;
+        uint64_t min, max;
+    } numbers[] = {
+        {"jetperf", 1, 1},
+        {"streams", 1, STREAMS_MAX},
+        {"size", 1, JP_MESSAGE_MAX},
+        {"time", 0, 86400000000},
+        {"bytes", 0, INT64_MAX},
+        {"priority", 0, JP_PRIORITY_BULK},
+        {"reliability", 0, JP_LIMITED},
+        {"max_retransmissions", 0, 254},
+        {"protection", 0, JP_EFFICIENT},
+        {"ttl", 0, INT64_MAX},
+    };
+    enum { N = sizeof(numbers) / sizeof(numbers[0]) };
+    uint64_t v[N];
+
+    for (unsigned i = 0; i < N; i++)
+        if (!get(json, numbers[i].name, numbers[i].min, numbers[i].max, &v[i])) {
+            snprintf(text, size, "%s is missing or out of range", numbers[i].name);
+            return false;
+        }
+    *p = (struct plan){
+        .up = json_is_true(json_object_get(json, "up")),
+        .down = json_is_true(json_object_get(json, "down")),
+        .echo = json_is_true(json_object_get(json, "echo")),
+        .streams = (unsigned)v[1],
+        .size = (uint32_t)v[2],
+        .time = v[3],
+        .bytes = v[4],
+        .options = {.priority = (uint8_t)v[5],
+                    .reliability = (uint8_t)v[6],
+                    .max_retransmissions = (uint8_t)v[7],
+                    .unordered = json_is_true(json_object_get(json, "unordered")),
+                    .protection = (uint8_t)v[8],
+                    .ttl = v[9]},
+    };
+    if (!p->bytes && !p->time)
+        snprintf(text, size, "neither time nor bytes");
+    return p->bytes || p->time;
+}
