@@ -161,6 +161,7 @@ void conn_receive(struct conn *c, uint64_t now, const struct conn_received *p);
 
 struct conn_packet {
     uint8_t *frames;            /* in: room for CONN_PACKET_MAX bytes */
+    uint32_t room;              /* in: no more bytes of frames than this (resume.h); 0: no bound */
     const struct jp_path *path; /* out, valid until the next call */
     uint32_t len;               /* out: of frames */
     uint8_t ecn;                /* out: for its IP header */

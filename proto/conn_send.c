@@ -18,13 +18,16 @@ static uint32_t payload_of(size_t frames)
 }
 
 static void build_init(struct build *b, struct conn *c, struct conn_path *path, uint64_t now,
-                       uint64_t pn, uint8_t *frames)
+                       uint64_t pn, const struct conn_packet *p)
 {
     uint32_t room = path_room(path);
 
     room = room < path->mtu ? room : path->mtu;
-    *b = (struct build){.c = c, .path = path, .now = now, .pn = pn, .start = frames, .p = frames};
-    b->end = frames + (room > WIRE_OVERHEAD_MAX ? room - WIRE_OVERHEAD_MAX : 0);
+    room = room > WIRE_OVERHEAD_MAX ? room - WIRE_OVERHEAD_MAX : 0;
+    room = p->room == 0 || room < p->room ? room : p->room;
+    *b = (struct build){
+        .c = c, .path = path, .now = now, .pn = pn, .start = p->frames, .p = p->frames};
+    b->end = b->start + room;
     if (c->drr.quantum < path->mtu)
         c->drr.quantum = path->mtu;
 }
@@ -242,7 +245,7 @@ static int send_close(struct conn *c, uint64_t now, uint64_t pn, struct conn_pac
     if (!c->close_due)
         return 0;
     c->close_due = false;
-    build_init(&b, c, &c->path[c->active], now, pn, p->frames);
+    build_init(&b, c, &c->path[c->active], now, pn, p);
     if ((size_t)(b.end - b.p) < 1 + 8 + 1 + UINT8_MAX)
         return 0;
     b.p = frame_put_close(b.p, c->close_code, c->close_reason);
@@ -255,7 +258,7 @@ static int send_path_frames(struct conn_path *path, struct conn *c, uint64_t now
 {
     struct build b;
 
-    build_init(&b, c, path, now, pn, p->frames);
+    build_init(&b, c, path, now, pn, p);
     if (can_elicit(c, path, true))
         path_put(&b);
     if (path == &c->path[c->active])
@@ -269,7 +272,7 @@ static int send_mtu_probe(struct conn_path *path, uint32_t size, struct conn *c,
     struct build b;
     uint32_t frames = (size & ~3U) - WIRE_DATA_HDR - WIRE_TAG - WIRE_TRAILER_MIN;
 
-    build_init(&b, c, path, now, pn, p->frames);
+    build_init(&b, c, path, now, pn, p);
     b.end = b.start + frames;
     b.probe = true;
     put_ping(&b);
@@ -285,7 +288,7 @@ static int send_on(struct conn_path *path, bool probe, struct conn *c, uint64_t 
 {
     struct build b;
 
-    build_init(&b, c, path, now, pn, p->frames);
+    build_init(&b, c, path, now, pn, p);
     ack_write(&b);
     if (probe && path_failing(c, path)) {
         put_ping(&b);
@@ -307,7 +310,7 @@ static int send_ack(struct conn *c, uint64_t now, uint64_t pn, struct conn_packe
 {
     struct build b;
 
-    build_init(&b, c, &c->path[c->active], now, pn, p->frames);
+    build_init(&b, c, &c->path[c->active], now, pn, p);
     ack_write(&b);
     if (fec_report_due(c))
         fec_put_reports(&b);
@@ -357,7 +360,7 @@ static int send_any(struct conn *c, uint64_t now, uint64_t pn, struct conn_packe
         return send_on(path, true, c, now, pn, p);
     for (unsigned i = 0; i < CONN_PATHS; i++) {
         path = &c->path[i];
-        if (!path->open || (size = mtu_probe(c, path, now)) == 0)
+        if (!path->open || p->room > 0 || (size = mtu_probe(c, path, now)) == 0)
             continue;
         if (can_elicit(c, path, false))
             return send_mtu_probe(path, size, c, now, pn, p);
