@@ -214,8 +214,9 @@ static void misdirect(jp_loop *loop, const jp_address *to)
     }
     assert_int_equal(packets[0].iov_len, packets[1].iov_len);
     send_in_one_piece(sessions[0]->sockets[0]->udp.fd, to, packets);
-    while (atomic_load(&astray) < 2)
+    for (int i = 0; i < 100 && atomic_load(&astray) < 2; i++)
         jp_loop_run_once(loop, 100000);
+    assert_int_equal(atomic_load(&astray), 2);
 }
 
 static void close_all(jp_loop *loop)

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -312,31 +311,6 @@ static void opens_from_both_sides(void **state)
     world_free(&w);
 }
 
-/* A socket that takes no more is waited for, not lost. */
-static void waits_for_full_sockets(void **state)
-{
-    static uint8_t message[1 << 20];
-    int tiny = 4608;
-    struct world w;
-    jp_stream *stream;
-    jp_figures figures;
-
-    (void)state;
-    world_init(&w, "127.0.0.1:0", NULL);
-    world_connect(&w);
-    assert_int_equal(setsockopt(w.client.session->sockets[0]->udp.fd, SOL_SOCKET, SO_SNDBUF, &tiny,
-                                sizeof(tiny)),
-                     0);
-    fill(message, sizeof(message), 9);
-    jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL);
-    assert_int_equal(jp_stream_send(stream, message, sizeof(message)), 0);
-    run_until(&w, &w.server.messages, 1);
-    assert_int_equal(w.server.sum, sum_of(message, sizeof(message)));
-    assert_int_equal(jp_session_figures(w.client.session, &figures, sizeof(figures)), 0);
-    assert_int_equal(figures.packets_lost, 0);
-    world_free(&w);
-}
-
 /* ---- ends ---- */
 
 static void half_closes(void **state)
@@ -641,7 +615,6 @@ int main(void)
         cmocka_unit_test(holds_back_writers),
         cmocka_unit_test(sends_datagrams),
         cmocka_unit_test(opens_from_both_sides),
-        cmocka_unit_test(waits_for_full_sockets),
         cmocka_unit_test(half_closes),
         cmocka_unit_test(resets),
         cmocka_unit_test(closes_with_reason),
