@@ -112,7 +112,7 @@ static void heartbeat(struct conn *c, uint64_t now)
         return;
     }
     if (c->path[c->active].probes == 0) /* whatever the window says */
-        c->path[c->active].probes = 1;
+        c->path[c->active].probes = c->misses > 1 ? LOSS_PROBES : 1;
     c->heartbeat_at = now + us;
 }
 

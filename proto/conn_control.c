@@ -28,7 +28,7 @@ static void read_of_stream(struct conn *c, struct conn_stream *s, const struct f
         read_blocked(c, s, value, now);
         break;
     case FRAME_FORWARD:
-        stream_judge(c, s, reassembly_forward(&s->in, value, total), "impossible FORWARD", now);
+        forward_read(c, s, value, total, now);
         break;
     case FRAME_STREAM_END:
         stream_judge(c, s, reassembly_end(&s->in, value), "impossible STREAM_END", now);

@@ -166,6 +166,13 @@ static void report(struct conn_fec_rx *rx, bool window, uint64_t first, unsigned
             (struct report){.window = window, .first = first, .mask = UINT64_C(1) << at};
 }
 
+uint64_t fec_patience(const struct conn *c)
+{
+    const struct conn_fec_rx *rx = c->fec_rx;
+
+    return rx && (rx->window_last != UINT64_MAX || rx->blocks.n_open > 0) ? age_of(c) : 0;
+}
+
 typedef void read_fn(struct conn *c, const uint8_t *frames, uint32_t len, uint64_t now);
 
 static void rebuilt(struct conn *c, const uint8_t *frames, uint32_t len, uint64_t now,

@@ -4,6 +4,7 @@
  *   conn_table.c    what is found by id
  *   conn_streams.c  the streams: opened, written, read, ended; datagrams
  *   conn_control.c  control frames of streams and flow control
+ *   conn_forward.c  messages that the peer gave up
  *   conn_receive.c  frames in
  *   conn_ack.c      acknowledgements in both directions, what was lost
  *   conn_send.c     packets out
@@ -34,6 +35,11 @@ struct list {
     struct list_node *head, **tail;
 };
 
+/* The peer's FORWARD, applied at `at`; seq 0: none. */
+struct conn_forward {
+    uint64_t seq, total, at;
+};
+
 struct conn_stream {
     struct conn_entry entry;         /* key: the id */
     struct conn_stream *next, *prev; /* of the session's */
@@ -46,9 +52,10 @@ struct conn_stream {
     struct flow_tx tx;
     struct flow_rx rx;
     struct reassembly in;
-    uint64_t max_due;     /* MAX_STREAM_DATA to send; 0: none */
-    uint64_t blocked_due; /* STREAM_BLOCKED to send; 0: none */
-    uint64_t blocked_at;  /* the limit asked for last */
+    struct conn_forward forward[2]; /* the first one held, and the newest behind it */
+    uint64_t max_due;               /* MAX_STREAM_DATA to send; 0: none */
+    uint64_t blocked_due;           /* STREAM_BLOCKED to send; 0: none */
+    uint64_t blocked_at;            /* the limit asked for last */
     uint32_t id;
     bool blocked;     /* waits for credit of its own, or for something to be acknowledged */
     bool peers;       /* the peer opened it */
@@ -286,6 +293,12 @@ uint32_t datagram_max(const struct conn_path *path);
 void datagram_free(struct conn *c, struct conn_datagrams *d, enum sendq_fate fate);
 void conn_streams_fini(struct conn *c);
 
+/* ---- conn_forward.c ---- */
+void forward_read(struct conn *c, struct conn_stream *s, uint64_t seq, uint64_t total,
+                  uint64_t now);
+/* Apply those whose time has come; `all`: without delay. The stream may be gone afterwards. */
+void forward_apply(struct conn *c, struct conn_stream *s, bool all, uint64_t now);
+
 /* ---- conn_control.c: the frames of streams and flow control ---- */
 void control_read(struct conn *c, const struct frame *f, uint64_t now);
 bool control_due(const struct conn *c);
@@ -373,6 +386,8 @@ void fec_put_reports(struct build *b);
 /* Receiving. Whether the source's frames are to be read now. */
 bool fec_read_source(struct conn *c, const struct frame *f, uint64_t now);
 void fec_read_repair(struct conn *c, const struct frame *f, uint64_t now);
+/* How long what is missing may still be rebuilt; 0: the peer protects nothing now. */
+uint64_t fec_patience(const struct conn *c);
 /* Rebuild what is possible now; read(c, frames, len, now) for each. */
 void fec_rebuild(struct conn *c, uint64_t now,
                  void (*read)(struct conn *c, const uint8_t *frames, uint32_t len, uint64_t now));

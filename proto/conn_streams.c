@@ -288,7 +288,10 @@ void streams_expire(struct conn *c, uint64_t now)
         s->blocked = false;
         if (sendq_deadline(&s->queue) < c->expire_at)
             c->expire_at = sendq_deadline(&s->queue);
-        stream_settle(s, now);
+        if (s->forward[0].seq > 0)
+            forward_apply(c, s, false, now);
+        else
+            stream_settle(s, now);
     }
 }
 
@@ -460,6 +463,10 @@ void stream_read(struct conn *c, const struct frame *f, uint64_t now)
 {
     struct conn_stream *s = stream_of_peer(c, f->u.stream.id, now);
 
+    if (s && s->forward[0].seq > 0 && f->u.stream.seq >= s->in.floor + FLOW_MESSAGES_AHEAD) {
+        forward_apply(c, s, true, now);
+        s = c->closed ? NULL : stream_find(c, f->u.stream.id);
+    }
     if (!s)
         return;
     if (!s->order_known)
