@@ -310,42 +310,36 @@ static bool read_some(struct conn *c, uint32_t stream, uint32_t batch)
     return true;
 }
 
-struct reader {
-    struct end *end;
-    uint32_t stream;
-};
-
+/* For the receiver of a flow. */
 static void read_later(void *arg)
 {
-    struct reader *r = arg;
-    struct end *e = r->end;
-    struct app_end *state = &((struct app *)e->app)->state[e->server];
-    bool done = true;
+    struct flow *f = arg;
+    struct app *a = f->app;
+    struct end *e = f->receiver;
+    struct app_end *state = &a->state[e->server];
 
-    if (e->conn && !conn_is_closed(e->conn)) {
-        done = read_some(e->conn, r->stream, state->read_batch);
-        end_pump(e);
-    }
-    if (done)
-        free(r);
-    else
-        sim_at(&e->net->sim, e->net->sim.now + state->read_delay_us, read_later, r);
+    if (!e->conn || conn_is_closed(e->conn))
+        return;
+    if (!read_some(e->conn, (uint32_t)f->id, state->read_batch))
+        sim_at(&a->net->sim, a->net->sim.now + state->read_delay_us, read_later, f);
+    end_pump(e);
 }
 
 static void on_readable(struct conn *c, uint32_t stream)
 {
     struct app *a = app_of(c);
     struct app_end *state = &a->state[is_server(c)];
-    struct reader *r;
+    struct app_stream *s = stream_of(a, (int)stream);
+    struct flow *f;
 
-    if (state->read_delay_us == 0) {
+    if (state->read_delay_us == 0 || !s) {
         read_some(c, stream, 0);
         return;
     }
-    r = malloc(sizeof(*r));
-    net_check(a->net, r, "no memory");
-    *r = (struct reader){.end = conn_user(c), .stream = stream};
-    sim_at(&a->net->sim, a->net->sim.now + state->read_delay_us, read_later, r);
+    f = flow_in(s, is_server(c));
+    f->receiver = conn_user(c);
+    f->id = (int)stream;
+    sim_at(&a->net->sim, a->net->sim.now + state->read_delay_us, read_later, f);
 }
 
 static void on_datagram(struct conn *c, const uint8_t *data, uint32_t len)

@@ -23,7 +23,8 @@ struct flow {
     struct flow_plan plan;
     struct app *app;
     struct end *from; /* NULL: not begun */
-    int id;           /* of the stream; CONN_STREAM_ANY: datagrams */
+    struct end *receiver;
+    int id; /* of the stream; CONN_STREAM_ANY: datagrams */
     uint64_t seed;
     uint8_t *marks;       /* enum flow_mark, of each message */
     uint64_t *written_at; /* of each message */

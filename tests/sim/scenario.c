@@ -255,7 +255,7 @@ static void draw_events(struct scenario *s)
     if (chance(s, 10)) {
         at = below(s, 3 * S);
         sim_at(sim, at, blackhole_on, s);
-        sim_at(sim, at + scaled(s, 10 * MS, 8 * S), blackhole_off, s);
+        sim_at(sim, at + scaled(s, 10 * MS, 6 * S), blackhole_off, s);
     }
     if (s->config[0].conn.mtu_discovery && chance(s, 20))
         sim_at(sim, below(s, 2 * S), narrow, s);
