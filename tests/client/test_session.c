@@ -585,6 +585,29 @@ static void reads_keys(void **state)
         JP_IDENTITY_SYNTAX);
 }
 
+/* A session with nothing to do does nothing. */
+static void rests(void **state)
+{
+    struct world w;
+    jp_stream *stream;
+    unsigned turns = 0;
+    uint64_t until;
+
+    (void)state;
+    world_init(&w, "127.0.0.1:0", &(jp_settings){.heartbeat = UINT64_MAX});
+    world_connect(&w);
+    jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL);
+    jp_stream_send(stream, "x", 1);
+    run_for(&w, 500000);
+    until = jp_loop_now(w.loop) + 1000000;
+    while (jp_loop_now(w.loop) < until) {
+        jp_loop_run_once(w.loop, (int64_t)(until - jp_loop_now(w.loop)));
+        turns++;
+    }
+    assert_in_range(turns, 1, 10);
+    world_free(&w);
+}
+
 /* A loop is not freed under its sessions. */
 static void is_not_torn_down_early(void **state)
 {
@@ -625,6 +648,7 @@ int main(void)
         cmocka_unit_test(migrates),
         cmocka_unit_test(uses_two_paths),
         cmocka_unit_test(keeps_keys),
+        cmocka_unit_test(rests),
         cmocka_unit_test(is_not_torn_down_early),
     };
 
