@@ -108,12 +108,13 @@ int owner_new(jp_context **context, const jp_settings *settings)
         .stream_close = blocking_stream_close,
         .path = on_path,
     };
-    jp_settings own;
+    jp_settings own = {0};
     int error;
 
-    if (!settings || settings->size != sizeof(own))
-        return failure(JP_INVALID, __func__, "settings of this library want size %zu", sizeof(own));
-    own = *settings;
+    if (!settings || settings->size < sizeof(size_t) || settings->size > sizeof(own))
+        return failure(JP_INVALID, __func__, "settings, or their `size`, are wrong");
+    memcpy(&own, settings, settings->size);
+    own.size = sizeof(own);
     own.session_extension = own.stream_extension = sizeof(void *);
     error = jp_context_create(context, &callbacks, &own, sizeof(struct owner));
     if (!error)
@@ -346,12 +347,11 @@ int jp_socket_figures(jp_socket *s, jp_figures *figures, size_t size)
 {
     int error;
 
-    if (!figures || size != sizeof(*figures))
-        return failure(JP_INVALID, __func__, "figures of this library have size %zu",
-                       sizeof(*figures));
+    if (!figures || size > sizeof(*figures))
+        return failure(JP_INVALID, __func__, "figures, or their size, are wrong");
     error = background_call(s->loop, refresh, s, __func__);
     gate_lock(&s->gate);
-    *figures = s->figures;
+    memcpy(figures, &s->figures, size);
     if (!error && (s->state < SOCKET_OPEN || s->error))
         error = failure(JP_INVALID, __func__, "it was never connected");
     gate_unlock(&s->gate);

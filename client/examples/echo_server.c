@@ -4,49 +4,79 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include <jetplane/jetplane.h>
 
-/* What of a stream could not be sent yet. */
+/* A message that could not be sent back yet; a stream's extension points to its own. */
 struct held {
-    void *data;
+    LIST_ENTRY(held) next;
     size_t size;
+    unsigned char data[];
 };
+LIST_HEAD(session, held); /* a session's extension: zeroed at the beginning, so it is empty */
+
+static struct held **held_of(jp_stream *stream)
+{
+    return jp_stream_extension(stream);
+}
+
+static void release(struct held **held)
+{
+    if (!*held)
+        return;
+    LIST_REMOVE(*held, next);
+    free(*held);
+    *held = NULL;
+}
 
 static void on_message(jp_stream *stream, const void *data, size_t size, const jp_message *message)
 {
-    struct held *held = jp_stream_extension(stream); /* zeroed when the stream began */
+    struct session *session = jp_session_extension(jp_stream_session(stream));
+    struct held *held;
 
     (void)message;
     if (jp_stream_send(stream, data, size) != JP_SEND_WOULD_BLOCK)
         return;
-    held->data = malloc(size);
-    if (!held->data)
+    held = malloc(sizeof(*held) + size);
+    if (!held) {
+        jp_session_close(jp_stream_session(stream), JP_CODE_LIMIT, "no memory");
         return;
+    }
     memcpy(held->data, data, size);
     held->size = size;
+    LIST_INSERT_HEAD(session, held, next);
+    *held_of(stream) = held;
     jp_stream_pause(stream); /* no more until this is gone; the client will notice */
 }
 
 static void on_writable(jp_stream *stream)
 {
-    struct held *held = jp_stream_extension(stream);
+    struct held **held = held_of(stream);
 
-    if (jp_stream_send(stream, held->data, held->size) == JP_SEND_WOULD_BLOCK)
+    if (!*held || jp_stream_send(stream, (*held)->data, (*held)->size) == JP_SEND_WOULD_BLOCK)
         return;
-    free(held->data);
-    held->data = NULL;
+    release(held);
     jp_stream_resume(stream);
 }
 
 static void on_stream_close(jp_stream *stream, enum jp_stream_end how)
 {
-    struct held *held = jp_stream_extension(stream);
-
     if (how == JP_STREAM_FINISHED)
         jp_stream_finish(stream);
     if (how == JP_STREAM_CLOSED)
-        free(held->data);
+        release(held_of(stream));
+}
+
+/* All its streams are over too. */
+static void on_close(jp_session *session, const jp_close *close)
+{
+    struct session *all = jp_session_extension(session);
+    struct held *held;
+
+    (void)close;
+    while ((held = LIST_FIRST(all)))
+        release(&held);
 }
 
 static void on_datagram(jp_session *session, const void *data, size_t size)
@@ -76,12 +106,15 @@ int main(int argc, char **argv)
 {
     static const jp_callbacks callbacks = {
         .size = sizeof(callbacks),
+        .close = on_close,
         .message = on_message,
         .writable = on_writable,
         .stream_close = on_stream_close,
         .datagram = on_datagram,
     };
-    jp_settings settings = {.size = sizeof(settings), .stream_extension = sizeof(struct held)};
+    jp_settings settings = {.size = sizeof(settings),
+                            .session_extension = sizeof(struct session),
+                            .stream_extension = sizeof(struct held *)};
     jp_address address;
     jp_context *context;
     jp_listener *listener;

@@ -6,6 +6,8 @@
 #ifndef TOOLS_JETPERF_H
 #define TOOLS_JETPERF_H
 
+#include <sys/queue.h>
+
 #include "tool.h"
 
 enum {
@@ -42,6 +44,13 @@ struct tally {
     uint64_t echoes, rtt_sum, rtt_min, rtt_max; /* of echoes, us */
 };
 
+/* An echo that found no room. */
+struct held {
+    LIST_ENTRY(held) next;
+    size_t size;
+    uint8_t data[];
+};
+
 struct test;
 /* A stream's. */
 struct lane {
@@ -49,8 +58,7 @@ struct lane {
     uint64_t next;     /* number of the message to send */
     uint64_t end;      /* of those received: the highest and one */
     uint64_t got;
-    void *held; /* an echo that found no room, */
-    size_t held_size;
+    struct held *held;
     bool ours;    /* opened here */
     bool stopped; /* nothing more to send */
     struct {
@@ -77,6 +85,7 @@ struct test {
     uint64_t began, sent_at; /* us: the start, the last acknowledgement */
     uint64_t last_at;        /* the last message received */
     struct tally tally;
+    LIST_HEAD(, held) held;
     uint8_t *pattern; /* byte i is i, for the longest message and 256 bytes */
     uint32_t longest; /* message that may come */
     struct test *next, **link;
@@ -105,6 +114,7 @@ void echo_expire(struct test *t, struct lane *lane, uint64_t now);
 bool echo_waits(const struct lane *lane);
 void echo_answer(jp_stream *stream, const void *data, size_t size);
 void echo_go_on(jp_stream *stream);
+void echo_release(struct held *held); /* NULL is fine */
 
 /* ---- jetperf_control.c: two jetperfs agree ---- */
 

@@ -120,19 +120,29 @@ void echo_check(jp_stream *stream, const uint8_t *data, size_t size)
 
 /* ---- who answers ---- */
 
+void echo_release(struct held *held)
+{
+    if (held)
+        LIST_REMOVE(held, next);
+    free(held);
+}
+
 void echo_answer(jp_stream *stream, const void *data, size_t size)
 {
-    struct lane *lane = lane_of(stream);
+    struct test *t = test_of(jp_stream_session(stream));
+    struct held *held;
 
     if (jp_stream_send(stream, data, size) != JP_SEND_WOULD_BLOCK)
         return;
-    lane->held = malloc(size + 1);
-    if (!lane->held) {
-        jp_session_close(jp_stream_session(stream), JP_CODE_LIMIT, "no memory");
+    held = malloc(sizeof(*held) + size);
+    if (!held) {
+        jp_session_close(t->session, JP_CODE_LIMIT, "no memory");
         return;
     }
-    memcpy(lane->held, data, size);
-    lane->held_size = size;
+    memcpy(held->data, data, size);
+    held->size = size;
+    LIST_INSERT_HEAD(&t->held, held, next);
+    lane_of(stream)->held = held;
     jp_stream_pause(stream);
 }
 
@@ -140,9 +150,9 @@ void echo_go_on(jp_stream *stream)
 {
     struct lane *lane = lane_of(stream);
 
-    if (jp_stream_send(stream, lane->held, lane->held_size) == JP_SEND_WOULD_BLOCK)
+    if (jp_stream_send(stream, lane->held->data, lane->held->size) == JP_SEND_WOULD_BLOCK)
         return;
-    free(lane->held);
+    echo_release(lane->held);
     lane->held = NULL;
     jp_stream_resume(stream);
 }

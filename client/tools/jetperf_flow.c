@@ -208,6 +208,8 @@ void test_end(struct test *t)
         if (t->next)
             t->next->link = t->link;
     }
+    while (!LIST_EMPTY(&t->held))
+        echo_release(LIST_FIRST(&t->held));
     json_decref(t->result);
     free(t->lanes);
     free(t->pattern);
@@ -255,7 +257,7 @@ void flow_message(jp_stream *stream, const void *data, size_t size, const jp_mes
 
     if (stream == t->control) {
         control_message(stream, data, size);
-    } else if (t->phase == PHASE_AGREE || (t->plan.echo && !t->client)) {
+    } else if (t->plan.echo && !t->client) {
         echo_answer(stream, data, size);
     } else if (t->plan.echo) {
         echo_check(stream, data, size);
@@ -284,7 +286,7 @@ void flow_stream_close(jp_stream *stream, enum jp_stream_end how)
     struct lane *lane = lane_of(stream);
 
     if (how == JP_STREAM_CLOSED) {
-        free(lane->held);
+        echo_release(lane->held);
         lane->held = NULL;
         forget_lane(t, stream);
     } else if (!lane->ours && stream != t->control) {
