@@ -236,6 +236,57 @@ static json_t *address(const struct jp_path *path, const uint8_t ip[16])
     return json_string(inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? ip + 12 : ip, text, sizeof(text)));
 }
 
+static const char *path_use_name(uint8_t use)
+{
+    static const char *const names[] = {"abandoned", "standby", "share", "duplicate"};
+
+    return use < sizeof(names) / sizeof(names[0]) ? names[use] : "?";
+}
+
+static json_t *describe_path(const struct jp_ipc_path *p)
+{
+    json_t *json = json_pack("{s:o, s:i, s:o, s:i, s:s, s:b, s:b, s:i}", "peer_ip",
+                             address(&p->path, p->path.peer_ip), "peer_port", p->path.peer_port,
+                             "our_ip", address(&p->path, p->path.our_ip), "our_port",
+                             p->path.our_port, "use", path_use_name(p->use), "validated",
+                             p->validated, "active", p->active, "mtu", p->mtu);
+
+#define FIELD(field) json_object_set_new(json, #field, number(p->field))
+    FIELD(rtt_us);
+    FIELD(rtt_min_us);
+    FIELD(rate);
+    FIELD(sent);
+    FIELD(received);
+    FIELD(lost);
+    FIELD(cwnd);
+    FIELD(in_flight);
+#undef FIELD
+    return json;
+}
+
+static json_t *describe_transport(const struct jp_ipc_session *s)
+{
+    json_t *json = json_object(), *paths = json_array();
+
+#define FIELD(field) json_object_set_new(json, #field, number(s->field))
+    FIELD(packets_lost);
+    FIELD(packets_late);
+    FIELD(stream_bytes_sent);
+    FIELD(stream_bytes_again);
+    FIELD(stream_bytes_received);
+    FIELD(fec_sources);
+    FIELD(fec_repairs);
+    FIELD(peer_recovered);
+    FIELD(ce_received);
+    FIELD(ce_reported);
+    FIELD(probe_timeouts);
+#undef FIELD
+    for (unsigned i = 0; i < s->paths && i < JP_IPC_PATHS; i++)
+        json_array_append_new(paths, describe_path(&s->path_of[i]));
+    json_object_set_new(json, "paths", paths);
+    return json;
+}
+
 json_t *describe_session(const struct jp_ipc_session *s)
 {
     json_t *json =
@@ -264,5 +315,8 @@ json_t *describe_session(const struct jp_ipc_session *s)
     FIELD(held);
     FIELD(streams);
 #undef FIELD
+    json_object_set_new(json, "mode", json_string(s->full ? "full" : "light"));
+    if (s->full)
+        json_object_set_new(json, "transport", describe_transport(s));
     return json;
 }

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "handshake.h"
+
 enum {
     SESSIONS_MAX = 1 << 24
 }; /* 16 times the largest data plane we know; sizes a table of ours */
@@ -43,6 +45,17 @@ static bool reta_valid(const struct jp_ipc_data_hello *h)
     return true;
 }
 
+/* It is announced as it is. */
+static bool credit_valid(const struct jp_ipc_credit *credit)
+{
+    struct hs_params params = hs_params_default;
+
+    params.max_data = credit->max_data;
+    params.max_stream_data = credit->max_stream_data;
+    params.max_message = credit->max_message;
+    return hs_params_valid(&params);
+}
+
 const char *dp_hello_wrong(const struct jp_ipc_data_hello *h)
 {
     if (h->lcores == 0 || h->lcores > JP_LCORES_MAX)
@@ -61,6 +74,8 @@ const char *dp_hello_wrong(const struct jp_ipc_data_hello *h)
         return "its hello has a wrong idle_timeout_max_ms";
     if (h->fec_k > 64 || h->fec_r > 16 || (h->fec_k == 0) != (h->fec_r == 0))
         return "its hello has a wrong FEC";
+    if (!credit_valid(&h->credit))
+        return "its hello has a wrong credit";
     if (h->stats_size != sizeof(struct jp_stats))
         return "its hello has a wrong size of statistics";
     return NULL;

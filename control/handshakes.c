@@ -80,6 +80,9 @@ void handshakes_up(struct handshakes *h)
     params->max_packet = dp->max_packet;
     params->fec_k = dp->fec_k;
     params->fec_r = dp->fec_r;
+    params->max_data = dp->credit.max_data;
+    params->max_stream_data = dp->credit.max_stream_data;
+    params->max_message = dp->credit.max_message;
 }
 
 void handshakes_down(struct handshakes *h)

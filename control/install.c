@@ -14,10 +14,16 @@ static_assert((int)JP_IPC_SECRET == (int)KDF_HASH_LEN, "a secret fits a message"
 
 /* ---- making ---- */
 
+static struct jp_ipc_credit credit_of(const struct hs_params *params)
+{
+    return (struct jp_ipc_credit){params->max_data, params->max_stream_data, params->max_message};
+}
+
 static int send_install(struct handshakes *h, const struct jp_path *path,
                         const struct hs_result *result, const struct recent_reply *reply)
 {
-    uint32_t idle = h->keys->server.params.idle_timeout_ms; /* as announced */
+    const struct hs_params *ours = &h->keys->server.params; /* as announced */
+    uint32_t idle = ours->idle_timeout_ms;
     struct jp_ipc_install install = {
         .h = {JP_IPC_MAGIC, JP_IPC_VERSION, JP_IPC_INSTALL},
         .path = *path,
@@ -30,6 +36,9 @@ static int send_install(struct handshakes *h, const struct jp_path *path,
         .alg = (uint8_t)result->alg,
         .fec_k = result->peer.fec_k,
         .fec_r = result->peer.fec_r,
+        .our_max_streams = ours->max_streams,
+        .ours = credit_of(ours),
+        .theirs = credit_of(&result->peer),
         .reply_len = reply->len,
     };
     int rc;

@@ -35,6 +35,13 @@ static const cyaml_schema_value_t listener_value = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_listener, listener_fields),
 };
 
+#define KEY(key, ...) TEXT(raw_full, key),
+static const cyaml_schema_field_t full_fields[] = {
+    TEXT(raw_full, congestion),
+    CONFIG_FULL_NUMBERS(KEY) CONFIG_FULL_SWITCHES(KEY) CYAML_FIELD_END,
+};
+#undef KEY
+
 #define NUMBER(key, ...) TEXT(raw_config, key),
 static const cyaml_schema_field_t top_fields[] = {
     TEXT(raw_config, name),
@@ -43,6 +50,7 @@ static const cyaml_schema_field_t top_fields[] = {
     LIST(raw_config, ports, &port_value),
     LIST(raw_config, listeners, &listener_value),
     LIST(raw_config, cpus, &string_value),
+    CYAML_FIELD_MAPPING_PTR("full", OPTIONAL, struct raw_config, full, full_fields),
     CONFIG_NUMBERS(NUMBER) CYAML_FIELD_END,
 };
 #undef NUMBER

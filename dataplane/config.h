@@ -28,8 +28,23 @@ struct config_port {
 struct config_listener {
     uint16_t udp_port;
     uint8_t sink;         /* enum jp_sink */
-    uint32_t source_rate; /* JP_SINK_SOURCE: messages a second and session */
+    uint32_t source_rate; /* JP_SINK_SOURCE: messages a second and session; 0: as fast as it goes */
     uint16_t source_size; /* bytes a message */
+};
+
+struct congestion_ops;
+
+/* Sessions with the full transport (conn.h). */
+struct config_full {
+    uint32_t sessions;    /* over all lcores; 0: light sessions only */
+    uint32_t max_message; /* bytes of the longest one taken */
+    uint32_t window, window_max, stream_window, stream_window_max; /* bytes of credit */
+    /* MiB of memory per lcore: of streams, what was received and not read, what was sent and not
+     * acknowledged, messages on their way back, FEC */
+    uint32_t streams_mb, receive_mb, send_mb, echo_mb, fec_mb;
+    uint32_t heartbeat_ms; /* 0: none */
+    const struct congestion_ops *congestion;
+    bool fec, ecn, mtu_discovery;
 };
 
 struct config {
@@ -66,6 +81,8 @@ struct config {
     uint32_t punt_rate, punt_burst;   /* handshakes handed to the control plane; 0: no limit */
     uint32_t reset_rate, reset_burst; /* unknown SPIs reported to it */
     uint32_t reset_total;             /* the same over all prefixes; 0: no limit */
+
+    struct config_full full;
 };
 
 /* Fill *config from the file, with defaults for what it leaves out. 0, or -EINVAL / -errno after

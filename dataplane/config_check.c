@@ -9,7 +9,10 @@
 
 #include "config_file.h"
 #include "config_raw.h"
+#include "congestion.h"
+#include "flow.h"
 #include "memory.h"
+#include "reassembly.h"
 
 /* "ports[1]" + "mtu" -> "ports[1].mtu"; an empty prefix is the top level. */
 struct key {
@@ -245,6 +248,55 @@ static void check_mbufs(struct complaints *c, struct config *config)
                  config->mbufs, least);
 }
 
+/* What one full session may take must fit what all share, and its windows the longest message
+ * (docs/protocol.md section 7.3). */
+static void check_credit(struct complaints *c, const struct config_full *full)
+{
+    uint64_t receive = (uint64_t)full->receive_mb << 20, echo = (uint64_t)full->echo_mb << 20;
+    uint32_t least = full->max_message + FLOW_MESSAGE_COST;
+
+    if (full->window > full->window_max)
+        complain(c, "full.window", "%u is more than window_max, %u", full->window,
+                 full->window_max);
+    if (full->stream_window > full->stream_window_max)
+        complain(c, "full.stream_window", "%u is more than stream_window_max, %u",
+                 full->stream_window, full->stream_window_max);
+    if (full->stream_window_max < least)
+        complain(c, "full.stream_window_max", "%u is too little for max_message, which takes %u",
+                 full->stream_window_max, least);
+    if (full->window_max < least + FLOW_RESERVE)
+        complain(c, "full.window_max", "%u is too little for max_message, which takes %u",
+                 full->window_max, least + FLOW_RESERVE);
+    if (receive < (uint64_t)REASSEMBLY_OVERHEAD * full->window_max)
+        complain(c, "full.receive_mb", "%u is too little for one session's window_max, %u bytes",
+                 full->receive_mb, full->window_max);
+    if (echo < UINT64_C(16) * full->max_message)
+        complain(c, "full.echo_mb", "%u is too little for 16 messages of max_message, %u bytes",
+                 full->echo_mb, full->max_message);
+}
+
+static void check_full(struct complaints *c, const struct raw_full *given, struct config *config)
+{
+    static const struct raw_full none;
+    const struct raw_full *raw = given ? given : &none;
+    struct config_full *full = &config->full;
+    const char *congestion = raw->congestion ? raw->congestion : "cubic";
+
+#define NUMBER(field, ...) full->field = number(c, "full", #field, raw->field, __VA_ARGS__);
+    CONFIG_FULL_NUMBERS(NUMBER)
+#undef NUMBER
+#define SWITCH(field, fallback) full->field = boolean(c, "full." #field, raw->field, fallback);
+    CONFIG_FULL_SWITCHES(SWITCH)
+#undef SWITCH
+    full->congestion = congestion_find(congestion);
+    if (!full->congestion)
+        complain(c, "full.congestion", "'%s' is none of newreno, cubic and bbr", congestion);
+    if (full->sessions > 0)
+        check_credit(c, full);
+    if (full->sessions > 0 && full->sessions < config->lcores)
+        complain(c, "full.sessions", "%u is less than one for each worker", full->sessions);
+}
+
 static void check_name(struct complaints *c, const char *name)
 {
     for (const char *p = name; *p; p++)
@@ -288,6 +340,7 @@ int config_check(const char *path, const struct raw_config *raw, struct config *
     check_ports(&c, raw, config);
     check_listeners(&c, raw, config);
     check_cpus(&c, raw, config);
+    check_full(&c, raw->full, config);
     check_together(&c, config);
     if (!config->stream_chunks) /* one for each session, and some: SPIs do not fall evenly */
         config->stream_chunks = config->max_sessions / config->lcores * 9 / 8 + 64;

@@ -32,6 +32,25 @@
     X(reset_burst, 200, 1, 10000000)                                                               \
     X(reset_total, 2000, 0, 10000000)
 
+#define CONFIG_FULL_NUMBERS(X)                                                                     \
+    X(sessions, 4096, 0, 16777216)                                                                 \
+    X(max_message, 65536, 1024, 16777216)                                                          \
+    X(window, 1048576, 1, 1073741823)                                                              \
+    X(window_max, 16777216, 1, 1073741823)                                                         \
+    X(stream_window, 262144, 1, 1073741823)                                                        \
+    X(stream_window_max, 8388608, 1, 1073741823)                                                   \
+    X(streams_mb, 64, 1, 1048576)                                                                  \
+    X(receive_mb, 256, 8, 1048576)                                                                 \
+    X(send_mb, 128, 1, 1048576)                                                                    \
+    X(echo_mb, 256, 1, 1048576)                                                                    \
+    X(fec_mb, 64, 1, 1048576)                                                                      \
+    X(heartbeat_ms, 30000, 0, 3600000)
+
+#define CONFIG_FULL_SWITCHES(X)                                                                    \
+    X(fec, true)                                                                                   \
+    X(ecn, true)                                                                                   \
+    X(mtu_discovery, true)
+
 #define CONFIG_PORT_NUMBERS(X)                                                                     \
     X(vlan, 0, 0, 4094)                                                                            \
     X(mtu, 1500, 1392, 9000)                                                                       \
@@ -40,7 +59,7 @@
 
 #define CONFIG_LISTENER_NUMBERS(X)                                                                 \
     X(udp_port, 0, 1, 65535)                                                                       \
-    X(source_rate, 1000, 1, 1000000)                                                               \
+    X(source_rate, 1000, 0, 1000000)                                                               \
     X(source_size, 1000, 1, 8900)
 
 #define CONFIG_RAW_FIELD(key, ...) char *key;
@@ -57,6 +76,12 @@ struct raw_listener {
     CONFIG_LISTENER_NUMBERS(CONFIG_RAW_FIELD)
 };
 
+struct raw_full {
+    char *congestion;
+    CONFIG_FULL_NUMBERS(CONFIG_RAW_FIELD)
+    CONFIG_FULL_SWITCHES(CONFIG_RAW_FIELD)
+};
+
 struct raw_config {
     char *name;
     char *control_socket;
@@ -67,6 +92,7 @@ struct raw_config {
     unsigned listeners_count;
     char **cpus;
     unsigned cpus_count;
+    struct raw_full *full;
     CONFIG_NUMBERS(CONFIG_RAW_FIELD)
 };
 

@@ -11,7 +11,7 @@
 #include "setup.h"
 #include "unix_socket.h"
 
-enum { SEND_BUFFER = 4 << 20, IPV6_UDP_LEN = 48 };
+enum { SEND_BUFFER = 4 << 20 };
 
 /* Its directory, when only that is missing: /run is empty after every boot. */
 static void make_directory(const char *path)
@@ -103,13 +103,11 @@ int control_greeted(int candidate)
     return -EPROTO;
 }
 
-static uint16_t max_packet(const struct dataplane *dp)
+static struct jp_ipc_credit credit_of(const struct config_full *full)
 {
-    uint16_t mtu = UINT16_MAX;
-
-    for (unsigned i = 0; i < dp->ports; i++)
-        mtu = RTE_MIN(mtu, dp->port[i].mtu);
-    return (uint16_t)(mtu - IPV6_UDP_LEN);
+    if (full->sessions == 0)
+        return (struct jp_ipc_credit){.max_message = full->max_message};
+    return (struct jp_ipc_credit){full->window, full->stream_window, full->max_message};
 }
 
 int control_welcome(int fd, const struct dataplane *dp)
@@ -122,11 +120,12 @@ int control_welcome(int fd, const struct dataplane *dp)
         .reta_size = (uint16_t)(dp->reta_mask + 1),
         .lcores = dp->lcores,
         .tier = dp->tier,
-        .max_packet = max_packet(dp),
+        .max_packet = ports_max_packet(dp),
         .max_streams = dp->config.max_streams,
         .fec_k = dp->config.fec_k,
         .fec_r = dp->config.fec_r,
         .idle_timeout_max_ms = dp->config.idle_timeout_max_ms,
+        .credit = credit_of(&dp->config.full),
     };
     union {
         struct cmsghdr align;

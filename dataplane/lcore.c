@@ -9,13 +9,14 @@
 #include "egress/egress.h"
 #include "session.h"
 #include "setup.h"
+#include "transport/transport.h"
 
 enum { COMMANDS = 256, EVENTS = 1024, PUNTS = 256 };
 
-/* Sessions a worker has room for: SPIs fall on lcores about evenly, not exactly. */
-static uint32_t share_of_sessions(const struct config *config)
+/* SPIs fall on lcores about evenly, not exactly. */
+uint32_t share_of(const struct config *config, uint32_t sessions)
 {
-    uint32_t even = (config->max_sessions + config->lcores - 1) / config->lcores;
+    uint32_t even = (sessions + config->lcores - 1) / config->lcores;
 
     return config->lcores == 1 ? even : even + even / 8 + 64;
 }
@@ -23,7 +24,7 @@ static uint32_t share_of_sessions(const struct config *config)
 /* Sessions with FEC: each needs at least one block. */
 static uint32_t fec_sessions(const struct config *config)
 {
-    return RTE_MIN(config->fec_blocks, share_of_sessions(config));
+    return RTE_MIN(config->fec_blocks, share_of(config, config->max_sessions));
 }
 
 static bool make_pool(struct pool *pool, size_t size, uint32_t n, int socket)
@@ -35,8 +36,7 @@ static bool make_pool(struct pool *pool, size_t size, uint32_t n, int socket)
     return memory;
 }
 
-/* A symbol is no longer than a packet. */
-static uint32_t symbol_max(const struct config *config)
+uint32_t symbol_max(const struct config *config)
 {
     uint32_t max = 0;
 
@@ -116,14 +116,18 @@ static bool make_rest(struct lcore *lc, int socket)
     const struct config *config = &lc->dp->config;
 
     lc->aead = aead_new(aead_best());
-    lc->sessions = session_table_new(share_of_sessions(config));
+    lc->sessions = session_table_new(share_of(config, config->max_sessions));
     lc->wheel = rte_malloc_socket(NULL, sizeof(*lc->wheel), 64, socket);
     lc->far = rte_malloc_socket(NULL, sizeof(*lc->far), 64, socket);
+    lc->fine = rte_malloc_socket(NULL, sizeof(*lc->fine), 64, socket);
+    if (config->full.sessions > 0)
+        lc->transports = transports_new(config);
     lc->egress = egress_new(socket);
     lc->punt_limit = make_limit(config->punt_rate, config->punt_burst, socket);
     lc->punt_cookie_limit = make_limit(config->punt_rate, config->punt_burst, socket);
     lc->reset_limit = make_limit(config->reset_rate, config->reset_burst, socket);
-    return lc->aead && lc->sessions && lc->wheel && lc->far && lc->egress && lc->punt_limit &&
+    return lc->aead && lc->sessions && lc->wheel && lc->far && lc->fine && lc->egress &&
+           (lc->transports || config->full.sessions == 0) && lc->punt_limit &&
            lc->punt_cookie_limit && lc->reset_limit;
 }
 
@@ -166,6 +170,7 @@ struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool
     }
     wheel_init(lc->wheel, 0);
     wheel_init(lc->far, 0);
+    wheel_init(lc->fine, 0);
     dp->lcore[index] = lc;
     return lc;
 }
@@ -175,6 +180,8 @@ void lcore_free(struct lcore *lc)
     commands_wipe(lc);
     aead_free(lc->aead);
     session_table_free(lc->sessions);
+    transports_free(lc->transports);
     lc->aead = NULL;
     lc->sessions = NULL;
+    lc->transports = NULL;
 }

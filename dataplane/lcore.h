@@ -25,6 +25,7 @@
 
 struct session;
 struct session_table;
+struct transports;
 struct rte_rcu_qsbr;
 
 /* A port as workers see it. Read-only once they run. */
@@ -89,7 +90,9 @@ struct lcore {
     struct aead *aead;
     struct session_table *sessions;
     struct wheel *wheel; /* one timer per session; ticks of TIMER_TICK_US */
-    struct wheel *far; /* the same for timers more than a turn ahead; ticks of TIMER_FAR_TICK_US */
+    struct wheel *far;  /* the same for timers more than a turn ahead; ticks of TIMER_FAR_TICK_US */
+    struct wheel *fine; /* the same for full sessions; ticks of TIMER_FINE_TICK_US */
+    struct transports *transports; /* NULL: light sessions only */
     struct fec_pools fec;
     struct pool fec_decoders; /* struct fec_dec, for sessions whose peer sends FEC */
     struct pool fec_encoders;
@@ -105,7 +108,7 @@ struct lcore {
     struct egress *egress;  /* the transmit path (egress/egress.h) */
 };
 
-enum { TIMER_TICK_US = 1000, TIMER_FAR_TICK_US = 64 * TIMER_TICK_US };
+enum { TIMER_TICK_US = 1000, TIMER_FAR_TICK_US = 64 * TIMER_TICK_US, TIMER_FINE_TICK_US = 50 };
 
 /* Other processes read the counters; a relaxed store costs what a plain one does. */
 static inline void count(struct lcore *lc, enum jp_counter c, uint64_t n)

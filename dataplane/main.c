@@ -20,6 +20,7 @@
 #include "memory.h"
 #include "session.h"
 #include "setup.h"
+#include "transport/transport.h"
 
 enum { STOP_S = 3 }; /* longer than workers take */
 
@@ -129,8 +130,9 @@ static int setup(void)
         ret = ports_start(&dp, mbufs);
     if (ret != 0)
         return ret;
-    dp.stats->memory_bytes =
-        memory_needed(&dp.config) + session_table_footprint(dp.config.max_sessions);
+    dp.stats->memory_bytes = memory_needed(&dp.config) +
+                             session_table_footprint(dp.config.max_sessions) +
+                             dp.lcores * transports_footprint(&dp.config);
     steering_setup(&dp);
     if (!(dp.turns = turns_new()))
         return -ENOMEM;

@@ -215,3 +215,13 @@ void ports_sample(struct dataplane *dp)
         }
     }
 }
+
+uint16_t ports_max_packet(const struct dataplane *dp)
+{
+    enum { IPV6_UDP_LEN = 48 };
+    uint16_t mtu = UINT16_MAX;
+
+    for (unsigned i = 0; i < dp->ports; i++)
+        mtu = RTE_MIN(mtu, dp->port[i].mtu);
+    return (uint16_t)(mtu - IPV6_UDP_LEN);
+}

@@ -10,6 +10,7 @@
 #include "egress/egress.h"
 #include "ingress/ingress.h"
 #include "sinks/sink.h"
+#include "transport/transport.h"
 #include "wire.h"
 
 /* ---- beginning ---- */
@@ -59,6 +60,8 @@ static int begin(struct lcore *lc, struct session *s, const struct jp_ipc_instal
     if (epoch_rx_init(&s->rx, lc->aead, in->alg, in->c2s_secret) != 0 ||
         epoch_tx_init(&s->tx, lc->aead, in->alg, in->s2c_secret) != 0)
         return -EINVAL;
+    if (in->ours.max_data > 0 && in->theirs.max_data > 0)
+        return transport_begin(lc, s, in);
     /* without a free encoder the session goes on unprotected */
     return egress_session_start(lc, s, in->fec_k, in->fec_r) == -EINVAL ? -EINVAL : 0;
 }
@@ -148,7 +151,9 @@ static void end(struct lcore *lc, struct session *s)
 {
     uint8_t frame[16];
 
-    if (s->doom_code != CLOSE_NONE && s->confirmed)
+    if (s->full)
+        transport_end(lc, s);
+    else if (s->doom_code != CLOSE_NONE && s->confirmed)
         egress_frames(lc, s, frame, (uint32_t)(frame_put_close(frame, s->doom_code, "") - frame));
     egress_session_end(lc, s);
     wheel_cancel(&s->timer);
@@ -225,4 +230,6 @@ void session_describe(const struct lcore *lc, const struct session *s, struct jp
     out->fec_r = s->enc ? s->enc->r : 0;
     out->confirmed = s->confirmed;
     out->sink = lc->dp->config.listener[s->listener].sink;
+    if (s->full)
+        transport_describe(s, out);
 }

@@ -17,6 +17,8 @@
 #include "streams.h"
 #include "wheel.h"
 
+struct transport;
+
 struct session {
     /* Four lines that most packets touch, then the keys. */
     uint32_t server_spi; /* in packets to us; 0: slot is free */
@@ -34,7 +36,8 @@ struct session {
     uint32_t idle_timeout_ms;
     uint32_t held;    /* packets in this session's reorder queues */
     uint64_t last_rx; /* us; of the last authentic packet */
-    uint64_t rx_packets, rx_bytes, fec_recovered;
+    uint64_t rx_packets, rx_bytes;
+    struct transport *full; /* its transport; NULL: a light session */
 
     struct jp_path path; /* where the newest authentic packet came from */
 
@@ -49,6 +52,7 @@ struct session {
     uint64_t source_next; /* us: when the source sink sends next; 0: not started */
     uint64_t created;     /* us */
     uint64_t doom_code;   /* of the CLOSE when it ends */
+    uint64_t fec_recovered;
     struct session *next; /* of the free slots, or of the doomed sessions */
 
     struct epoch_rx rx;

@@ -9,6 +9,7 @@
 
 #include <rte_prefetch.h>
 
+#include "pages.h"
 #include "session.h"
 
 struct entry {
@@ -41,20 +42,6 @@ size_t session_table_footprint(uint32_t n)
            n * sizeof(struct session);
 }
 
-/* Zero pages, huge ones where the kernel has them: sessions are hit at random, so the TLB counts.
- */
-static void *map_pages(size_t size)
-{
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
-
-    if (p == MAP_FAILED)
-        return NULL;
-    madvise(p, size, MADV_HUGEPAGE);
-    madvise(p, size, MADV_DONTDUMP); /* keys stay out of core files */
-    return p;
-}
-
 struct session_table *session_table_new(uint32_t n)
 {
     struct session_table *t;
@@ -64,8 +51,8 @@ struct session_table *session_table_new(uint32_t n)
         return NULL;
     t->mask = size - 1;
     t->capacity = n;
-    t->index = map_pages(size * sizeof(struct entry));
-    t->sessions = map_pages(n * sizeof(struct session));
+    t->index = pages_map(size * sizeof(struct entry));
+    t->sessions = pages_map(n * sizeof(struct session));
     if (!t->index || !t->sessions) {
         session_table_free(t);
         return NULL;

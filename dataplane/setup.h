@@ -17,6 +17,8 @@ struct rte_mempool;
 int ports_start(struct dataplane *dp, struct rte_mempool *mbufs);
 void ports_stop(struct dataplane *dp);
 void ports_sample(struct dataplane *dp); /* refresh the shared port statistics */
+/* The largest UDP payload that every port carries, over IPv6 too. */
+uint16_t ports_max_packet(const struct dataplane *dp);
 
 /* steering.c: pick the best tier each port takes (validating the rules before creating them), set
  * RETA and hash key, and fill dp->tier, reta and toeplitz_key. Cannot fail: software always works.
@@ -55,6 +57,10 @@ struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool
                         const bool *stop);
 /* Give back what is not DPDK's memory, which goes with the process: crypto state and sessions. */
 void lcore_free(struct lcore *lc);
+/* Of so many sessions over all workers, what one has room for. */
+uint32_t share_of(const struct config *config, uint32_t sessions);
+/* Bytes of a FEC symbol, which is no longer than a packet. */
+uint32_t symbol_max(const struct config *config);
 /* Bytes of DPDK memory that lcore_new takes for one worker of this configuration: what main
  * reserves. */
 size_t lcore_footprint(const struct config *config);

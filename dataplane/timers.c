@@ -1,33 +1,40 @@
 /* One timer a session. It is armed for the earliest of what waits and never pushed back while that
  * happens: it may fire early, finds what is due, and is armed anew. So the hot path only ever
  * compares. Sessions that only wait to idle out are on a wheel of longer ticks: one turn of the
- * other would visit each of them every second. */
+ * other would visit each of them every second. Full sessions pace what they send: they have one of
+ * shorter ticks. */
 #include <rte_common.h>
 
 #include "egress/egress.h"
 #include "ingress/ingress.h"
 #include "session.h"
 #include "sinks/sink.h"
+#include "transport/transport.h"
 
 enum { TIMERS_A_TURN = 64 };
 
 void session_wake(struct lcore *lc, struct session *s, uint64_t at)
 {
     uint64_t tick = at / TIMER_TICK_US + (at % TIMER_TICK_US != 0);
+    uint64_t fine = at / TIMER_FINE_TICK_US + 1;
 
     if (wheel_armed(&s->timer) && s->timer_at <= at)
         return;
     s->timer_at = at;
-    if (tick < lc->wheel->now + WHEEL_SLOTS)
+    if (s->full && fine < lc->fine->now + WHEEL_SLOTS)
+        wheel_arm(lc->fine, &s->timer, fine);
+    else if (tick < lc->wheel->now + WHEEL_SLOTS)
         wheel_arm(lc->wheel, &s->timer, tick);
     else
         wheel_arm(lc->far, &s->timer,
                   at / TIMER_FAR_TICK_US); /* a little early, to change wheels */
 }
 
-/* When the client has been silent for too long. */
+/* When the client has been silent for too long. Full sessions see to it themselves. */
 static uint64_t silence_deadline(const struct lcore *lc, const struct session *s)
 {
+    if (s->full && s->confirmed)
+        return UINT64_MAX;
     uint64_t timeout_ms = s->confirmed ? s->idle_timeout_ms : lc->dp->config.confirm_timeout_ms;
 
     return s->last_rx + timeout_ms * 1000;
@@ -62,6 +69,10 @@ void session_schedule(struct lcore *lc, struct session *s)
 {
     uint64_t at = silence_deadline(lc, s);
 
+    if (s->full) {
+        session_wake(lc, s, RTE_MIN(at, transport_deadline(lc, s)));
+        return;
+    }
     at = RTE_MIN(at, ack_deadline(&s->ack));
     at = RTE_MIN(at, flush_deadline(lc, s));
     at = RTE_MIN(at, fec_deadline(lc, s));
@@ -86,6 +97,10 @@ static void skip_gaps(struct lcore *lc, struct session *s)
 
 static void run_due(struct lcore *lc, struct session *s)
 {
+    if (s->full) {
+        transport_timeout(lc, s);
+        return;
+    }
     if (ack_deadline(&s->ack) <= lc->now)
         session_ack(lc, s);
     if (flush_deadline(lc, s) <= lc->now)
@@ -125,6 +140,8 @@ static unsigned run_wheel(struct lcore *lc, struct wheel *wheel, uint64_t tick)
 
 unsigned timers_run(struct lcore *lc)
 {
-    return run_wheel(lc, lc->far, lc->now / TIMER_FAR_TICK_US) +
-           run_wheel(lc, lc->wheel, lc->now / TIMER_TICK_US);
+    unsigned n = run_wheel(lc, lc->far, lc->now / TIMER_FAR_TICK_US) +
+                 run_wheel(lc, lc->wheel, lc->now / TIMER_TICK_US);
+
+    return lc->transports ? n + run_wheel(lc, lc->fine, lc->now / TIMER_FINE_TICK_US) : n;
 }

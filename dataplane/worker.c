@@ -7,6 +7,7 @@
 #include "pipeline.h"
 #include "session.h"
 #include "setup.h"
+#include "transport/transport.h"
 
 /* Empty turns before a worker rests. */
 enum { IDLE_TURNS = 1024 };
@@ -57,6 +58,8 @@ unsigned worker_turn(struct lcore *lc)
     work += commands_run(lc);
     work += timers_run(lc);
     pipeline_released(lc);
+    if (lc->transports)
+        work += transports_run(lc);
     sessions_reap(lc);
     egress_run(lc);
     count(lc, JP_polls, 1);

@@ -55,6 +55,7 @@ static void session_cells(struct table *table, const json_t *session)
     table_cell(table, "%s", peer);
     table_cell(table, "%.0f", num(session, "lcore"));
     table_cell(table, "%s", str(session, "sink"));
+    table_cell(table, "%s", str(session, "mode"));
     table_cell(table, "%s", str(session, "suite"));
     table_cell(table, "%s", print_duration(text, num(session, "age_ms")));
     table_cell(table, "%s", print_duration(text, num(session, "idle_ms")));
@@ -64,11 +65,11 @@ static void session_cells(struct table *table, const json_t *session)
 
 void sessions_print(const json_t *result, const struct arguments *arguments)
 {
-    static const char *const heads[] = {"SPI",        "peer",      "lcore", "sink",
-                                        "suite",      "age",       "idle",  "rx packets",
-                                        "tx packets", "recovered", "held"};
+    static const char *const heads[] = {"SPI",        "peer",       "lcore",     "sink",
+                                        "mode",       "suite",      "age",       "idle",
+                                        "rx packets", "tx packets", "recovered", "held"};
     const json_t *sessions = json_object_get(result, "sessions"), *session;
-    struct table table = table_new("llrllrrrrrr");
+    struct table table = table_new("llrlllrrrrrr");
     size_t i;
 
     (void)arguments;
@@ -87,6 +88,40 @@ struct answer session_fetch(struct arguments *arguments)
                                                    (json_int_t)arguments->spi));
 }
 
+static void path_print(const json_t *p)
+{
+    char peer[64], rate[PRINT_MAX], cwnd[PRINT_MAX], flight[PRINT_MAX], lost[PRINT_MAX];
+
+    print_peer(peer, sizeof(peer), p);
+    printf("path       %s, %s%s%s: RTT %.1f ms (least %.1f), MTU %.0f, window %s, in flight %s, "
+           "%sB/s, %s lost\n",
+           peer, str(p, "use"), json_is_true(json_object_get(p, "active")) ? ", active" : "",
+           json_is_true(json_object_get(p, "validated")) ? "" : ", not validated",
+           num(p, "rtt_us") / 1000, num(p, "rtt_min_us") / 1000, num(p, "mtu"),
+           print_bytes(cwnd, num(p, "cwnd")), print_bytes(flight, num(p, "in_flight")),
+           print_rate(rate, num(p, "rate")), print_count(lost, whole(p, "lost")));
+}
+
+static void transport_print(const json_t *t)
+{
+    const json_t *path;
+    char a[PRINT_MAX], b[PRINT_MAX], c[PRINT_MAX];
+    size_t i;
+
+    printf("streams    %s sent, %s of it again, %s received\n",
+           print_bytes(a, num(t, "stream_bytes_sent")),
+           print_bytes(b, num(t, "stream_bytes_again")),
+           print_bytes(c, num(t, "stream_bytes_received")));
+    printf("losses     %s packets, %s of them late, %s probe timeouts\n",
+           print_count(a, whole(t, "packets_lost")), print_count(b, whole(t, "packets_late")),
+           print_count(c, whole(t, "probe_timeouts")));
+    printf("FEC sent   %s sources, %s repairs, %s recovered\n",
+           print_count(a, whole(t, "fec_sources")), print_count(b, whole(t, "fec_repairs")),
+           print_count(c, whole(t, "peer_recovered")));
+    json_array_foreach (json_object_get(t, "paths"), i, path)
+        path_print(path);
+}
+
 void session_print(const json_t *s, const struct arguments *arguments)
 {
     char peer[64], a[PRINT_MAX], b[PRINT_MAX], c[PRINT_MAX];
@@ -97,8 +132,8 @@ void session_print(const json_t *s, const struct arguments *arguments)
            (uint32_t)num(s, "client_spi"));
     printf("peer       %s, to %s UDP port %.0f, port %.0f, VLAN %.0f\n", peer, str(s, "our_ip"),
            num(s, "our_port"), num(s, "port"), num(s, "vlan"));
-    printf("owner      lcore %.0f, sink %s, %.0f streams\n", num(s, "lcore"), str(s, "sink"),
-           num(s, "streams"));
+    printf("owner      lcore %.0f, sink %s, %s, %.0f streams\n", num(s, "lcore"), str(s, "sink"),
+           str(s, "mode"), num(s, "streams"));
     printf("keys       %s, epochs rx %.0f tx %.0f, %s\n", str(s, "suite"), num(s, "rx_epoch"),
            num(s, "tx_epoch"),
            json_is_true(json_object_get(s, "confirmed")) ? "confirmed" : "not yet confirmed");
@@ -110,4 +145,6 @@ void session_print(const json_t *s, const struct arguments *arguments)
            print_bytes(b, num(s, "tx_bytes")), print_count(c, whole(s, "tx_pn")));
     printf("FEC        %.0f+%.0f asked, %s recovered, %s held\n", num(s, "fec_k"), num(s, "fec_r"),
            print_count(a, whole(s, "fec_recovered")), print_count(b, whole(s, "held")));
+    if (json_object_get(s, "transport"))
+        transport_print(json_object_get(s, "transport"));
 }

@@ -15,15 +15,20 @@ static void offload_checksum(struct rte_mbuf *m, const uint8_t *udp)
 void path_prepend(const struct dataplane *dp, const struct jp_path *path, const uint8_t *header,
                   uint16_t header_len, struct rte_mbuf *m)
 {
-    uint16_t udp_len = (uint16_t)(UDP_LEN + m->data_len);
-    uint8_t *start = (uint8_t *)rte_pktmbuf_prepend(m, header_len);
-    uint8_t *udp = start + header_len - UDP_LEN;
+    memcpy(rte_pktmbuf_mtod(m, uint8_t *) - header_len, header, header_len);
+    path_complete(dp, path->port, path->ip_version, header_len, m);
+}
 
-    memcpy(start, header, header_len);
-    path_header_fill(udp, path->ip_version, udp_len);
+void path_complete(const struct dataplane *dp, uint16_t port_id, unsigned ip_version,
+                   uint16_t header_len, struct rte_mbuf *m)
+{
+    uint16_t udp_len = (uint16_t)(UDP_LEN + m->data_len);
+    uint8_t *udp = (uint8_t *)rte_pktmbuf_prepend(m, header_len) + header_len - UDP_LEN;
+
+    path_header_fill(udp, ip_version, udp_len);
     m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL; /* forget how it was received */
-    if (path->ip_version == 6) {
-        unsigned port = port_index(dp, path->port);
+    if (ip_version == 6) {
+        unsigned port = port_index(dp, port_id);
 
         if (port < dp->ports && dp->port[port].tx_udp_checksum)
             offload_checksum(m, udp);

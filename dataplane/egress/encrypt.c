@@ -13,9 +13,16 @@ static void seal(struct lcore *lc, struct sealing *pending)
     pending->n = 0;
 }
 
-/* Take the session's next packet number, entering the next epoch when it is time. */
-static bool next_pn(struct lcore *lc, struct session *s, struct sealing *pending, uint64_t *pn)
+/* The packet's number, the session's next unless it has one: the next epoch begins when it is time.
+ */
+static bool number(struct lcore *lc, const struct item *it, struct sealing *pending, uint64_t *pn)
 {
+    struct session *s = it->s;
+
+    if (it->kind == ITEM_NUMBERED) {
+        *pn = packet_of(it->m)->pn;
+        return true;
+    }
     enum epoch_next next = epoch_tx_next(&s->tx, pn);
 
     if (unlikely(next == EPOCH_ROTATE)) {
@@ -48,6 +55,12 @@ static void address(struct lcore *lc, struct item *it)
 
     s->tx_packets++;
     s->tx_bytes += it->m->data_len;
+    if (it->kind == ITEM_NUMBERED) {
+        const struct packet *p = packet_of(it->m);
+
+        path_complete(lc->dp, it->port, p->ip_version, p->udp, it->m);
+        return;
+    }
     it->port = s->path.port;
     path_prepend(lc->dp, &s->path, s->header, s->header_len, it->m);
 }
@@ -63,7 +76,7 @@ void encrypt_burst(struct lcore *lc, struct egress_burst *b)
         uint64_t pn;
 
         if (it->s) {
-            if (unlikely(!next_pn(lc, it->s, &pending, &pn))) {
+            if (unlikely(!number(lc, it, &pending, &pn))) {
                 count(lc, JP_tx_blocked, 1);
                 rte_pktmbuf_free(it->m);
                 continue;

@@ -23,15 +23,17 @@ enum {
 };
 
 enum item_kind {
-    ITEM_DATA,   /* packet_of(m) says which data: frame and fec put their headers in front */
-    ITEM_FRAMES, /* m holds finished frames: only to be encrypted */
-    ITEM_RAW,    /* m holds an Ethernet frame; no session */
+    ITEM_DATA,     /* packet_of(m) says which data: frame and fec put their headers in front */
+    ITEM_FRAMES,   /* m holds finished frames: only to be encrypted */
+    ITEM_NUMBERED, /* the same, to be sealed as packet_of(m)->pn; in front of the room for the ESP
+                      header are the path's, of packet_of(m)->udp bytes */
+    ITEM_RAW,      /* m holds an Ethernet frame; no session */
 };
 
 struct item {
     struct rte_mbuf *m;
     struct session *s;
-    uint16_t port; /* of DPDK; encrypt fills it in for sessions */
+    uint16_t port; /* of DPDK; for DATA and FRAMES encrypt fills it in */
     uint8_t kind;
 };
 
@@ -79,5 +81,8 @@ static inline unsigned port_index(const struct dataplane *dp, uint16_t id)
  * (address.c). */
 void path_prepend(const struct dataplane *dp, const struct jp_path *path, const uint8_t *header,
                   uint16_t header_len, struct rte_mbuf *m);
+/* The same with the template there already: its path's port of DPDK and IP version are told. */
+void path_complete(const struct dataplane *dp, uint16_t port_id, unsigned ip_version,
+                   uint16_t header_len, struct rte_mbuf *m);
 
 #endif

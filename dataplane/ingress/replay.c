@@ -4,6 +4,7 @@
 #include "egress/egress.h"
 #include "ingress.h"
 #include "session.h"
+#include "transport/transport.h"
 
 enum { UDP_HDR = 8 };
 
@@ -34,7 +35,7 @@ static enum replay_verdict accept_packet(struct lcore *lc, struct session *s, st
         s->epoch_acked = false;
         count(lc, JP_rekeys, 1);
     }
-    if (pn + 1 == s->replay.end)
+    if (pn + 1 == s->replay.end && likely(!s->full)) /* its transport knows better */
         follow_path(lc, s, m);
     s->confirmed = true;
     s->last_rx = lc->now;
@@ -43,17 +44,47 @@ static enum replay_verdict accept_packet(struct lcore *lc, struct session *s, st
     return REPLAY_FRESH;
 }
 
+static void drop_replayed(struct lcore *lc, struct rte_mbuf *m, enum replay_verdict verdict)
+{
+    drop(lc, m, verdict == REPLAY_SEEN ? JP_replay_seen : JP_replay_old);
+}
+
+/* A packet of a full session ends here, one by one: whether there is memory for the next shows only
+ * when this one was read. Its number must not count unless there is. */
+static void accept_full(struct lcore *lc, struct session *s, struct rte_mbuf *m)
+{
+    enum replay_verdict verdict;
+
+    if (s->doom) {
+        drop(lc, m, JP_session_gone);
+    } else if (!transport_can_receive(s)) {
+        drop(lc, m, JP_transport_full);
+    } else {
+        verdict = accept_packet(lc, s, m);
+        if (verdict == REPLAY_FRESH)
+            transport_receive(lc, s, m);
+        else
+            drop_replayed(lc, m, verdict);
+    }
+}
+
 uint16_t ingress_replay(struct lcore *lc, struct burst *b)
 {
     uint16_t kept = 0;
 
     for (uint16_t i = 0; i < b->n; i++) {
-        enum replay_verdict verdict = accept_packet(lc, packet_of(b->m[i])->session, b->m[i]);
+        struct session *s = packet_of(b->m[i])->session;
+
+        if (unlikely(s->full)) {
+            accept_full(lc, s, b->m[i]);
+            continue;
+        }
+        enum replay_verdict verdict = accept_packet(lc, s, b->m[i]);
 
         if (verdict == REPLAY_FRESH)
             b->m[kept++] = b->m[i];
         else
-            drop(lc, b->m[i], verdict == REPLAY_SEEN ? JP_replay_seen : JP_replay_old);
+            drop_replayed(lc, b->m[i], verdict);
     }
     return b->n = kept;
 }

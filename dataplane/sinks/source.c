@@ -10,6 +10,7 @@ enum {
     SOURCE_STREAM = 1,
     LAG_US = 4 * TIMER_TICK_US, /* what is overdue by more is never made up for */
     PERIOD = 256,               /* of the payload */
+    RATE = 1000,                /* where none is said: nothing slows a light session down */
 };
 
 /* Byte i of message n is (n + i) mod 256 (docs/protocol.md section 5). */
@@ -70,6 +71,7 @@ static void source_take(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 static uint64_t source_tick(struct lcore *lc, struct session *s)
 {
     const struct config_listener *listener = &lc->dp->config.listener[s->listener];
+    uint64_t rate = listener->source_rate > 0 ? listener->source_rate : RATE;
     struct stream *st = streams_get(&s->streams, &lc->streams, SOURCE_STREAM);
 
     if (!st) /* the next data tries again */
@@ -77,11 +79,11 @@ static uint64_t source_tick(struct lcore *lc, struct session *s)
     if (s->source_next + LAG_US < lc->now)
         s->source_next = lc->now - LAG_US;
     if (s->source_next <= lc->now) {
-        uint64_t n = 1 + (lc->now - s->source_next) * listener->source_rate / US_PER_S;
+        uint64_t n = 1 + (lc->now - s->source_next) * rate / US_PER_S;
 
         for (uint64_t i = 0; i < n; i++)
             send_message(lc, s, st, listener->source_size);
-        s->source_next += n * US_PER_S / listener->source_rate;
+        s->source_next += n * US_PER_S / rate;
     }
     return s->source_next;
 }

@@ -22,6 +22,7 @@
     X(delivered, "data delivered to a sink")                                                       \
     X(control, "authentic packets with control frames only")                                       \
     X(repair, "authentic FEC repairs taken in")                                                    \
+    X(transport, "authentic packets of full sessions")                                             \
     X(punted, "handshake packets handed to the control plane")                                     \
     X(keepalive, "NAT keepalives")                                                                 \
     X(arp, "ARP requests answered")                                                                \
@@ -61,6 +62,7 @@
     X(gap_broken, "fragment of a message that lost another part")                                  \
     X(stream_limit, "stream id beyond the limit, or no memory for streams")                        \
     X(session_gone, "held for a session that ended")                                               \
+    X(transport_full, "of a full session, which sends it again: memory was used up")               \
     X(punt_limited, "handshake above its source's rate")                                           \
     X(punt_full, "handshake with the control plane away or behind")                                \
     X(punt_lost, "handshake on its way to the control plane when that went away")                  \
@@ -76,6 +78,9 @@
     X(tx_no_mbuf, "packets not sent for want of a packet buffer")                                  \
     X(tx_refused, "not sent: a stream or datagram size the client does not take, or no such port") \
     X(delivered_bytes, "payload bytes delivered")                                                  \
+    X(messages, "messages and datagrams of full sessions delivered")                               \
+    X(packets_lost, "packets sent by full sessions and declared lost")                             \
+    X(bytes_again, "stream bytes that full sessions sent again")                                   \
     X(misdirected, "packets that arrived at another lcore than their owner")                       \
     X(handed_in, "packets taken over from other lcores")                                           \
     X(acks_sent, "ACK packets sent")                                                               \
@@ -100,7 +105,8 @@
 /* Not counters: the present value. */
 #define JP_GAUGES(X)                                                                               \
     X(held, "packets waiting in reorder queues")                                                   \
-    X(sessions, "sessions")
+    X(sessions, "sessions")                                                                        \
+    X(sessions_full, "of them, with the full transport")
 
 #define JP_COUNTERS(X) JP_SOURCES(X) JP_FATES(X) JP_DROPS(X) JP_EVENTS(X) JP_GAUGES(X)
 

@@ -18,11 +18,12 @@
 #define JP_IPC_MAGIC UINT32_C(0x4a504950) /* "JPIP" */
 
 enum {
-    JP_IPC_VERSION = 1,
+    JP_IPC_VERSION = 2,
     JP_IPC_PACKET_MAX = 1400, /* a handshake packet */
     JP_IPC_QUOTE = 32,
     JP_IPC_SECRET = 32,
     JP_IPC_LIST_MAX = 64, /* sessions answered to one LIST */
+    JP_IPC_PATHS = 4,     /* of a session */
 };
 
 enum jp_ipc_type {
@@ -65,6 +66,14 @@ struct jp_path {
     uint8_t pad[12];
 };
 
+/* What a side announced of the full transport (hs_params). max_data 0: it is for light sessions
+ * only. */
+struct jp_ipc_credit {
+    uint32_t max_data;
+    uint32_t max_stream_data;
+    uint32_t max_message;
+};
+
 struct jp_ipc_control_hello {
     struct jp_ipc_header h;
     uint32_t pid;
@@ -87,6 +96,7 @@ struct jp_ipc_data_hello {
     uint8_t pad[6];
     uint8_t toeplitz_key[52];
     uint32_t idle_timeout_max_ms; /* no session's is longer */
+    struct jp_ipc_credit credit;  /* to be announced as it is */
     uint8_t reta[JP_RETA_MAX];
 };
 
@@ -118,16 +128,19 @@ struct jp_ipc_install {
     uint16_t max_packet;  /* largest UDP payload the client takes */
     uint8_t alg;          /* enum aead_alg */
     uint8_t fec_k, fec_r; /* FEC the client asks for, 0: none */
-    uint8_t pad[3];
-    uint16_t reply_len; /* 0: none */
+    uint8_t pad;
+    /* both sides gave credit: the session is full */
+    uint16_t our_max_streams;          /* as announced */
+    uint16_t reply_len;                /* 0: none */
+    struct jp_ipc_credit ours, theirs; /* as announced */
     uint8_t reply[JP_IPC_PACKET_MAX];
 };
 
 struct jp_ipc_installed {
     struct jp_ipc_header h;
     uint32_t server_spi;
-    int32_t result; /* 0, -EEXIST: SPI taken, -ENOSPC: table full, -EINVAL: not a session, -EAGAIN:
-                       busy */
+    int32_t result; /* 0, -EEXIST: SPI taken, -ENOSPC: no room for a session of its kind, -EINVAL:
+                       not a session, -EAGAIN: busy */
 };
 
 struct jp_ipc_retire {
@@ -168,6 +181,18 @@ struct jp_ipc_query {
     uint32_t pad;
 };
 
+struct jp_ipc_path {
+    struct jp_path path;
+    uint64_t rtt_us, rtt_min_us;
+    uint64_t rate;                 /* paced, bytes per second; 0: not yet */
+    uint64_t sent, received, lost; /* packets */
+    uint32_t cwnd, in_flight;      /* bytes */
+    uint16_t mtu;                  /* UDP payload */
+    uint8_t use;                   /* as PATH_USE says */
+    uint8_t validated, active;
+    uint8_t pad[3];
+};
+
 struct jp_ipc_session {
     struct jp_ipc_header h;
     uint64_t request;
@@ -188,7 +213,15 @@ struct jp_ipc_session {
     uint8_t fec_k, fec_r;
     uint8_t confirmed;
     uint8_t sink; /* enum jp_sink */
-    uint8_t pad[6];
+    uint8_t full; /* the rest is only there then */
+    uint8_t paths;
+    uint8_t pad[4];
+    uint64_t packets_lost, packets_late; /* late: declared lost, and acknowledged after all */
+    uint64_t stream_bytes_sent, stream_bytes_again, stream_bytes_received; /* again: of sent */
+    uint64_t fec_sources, fec_repairs, peer_recovered;                     /* of ours */
+    uint64_t ce_received, ce_reported;
+    uint64_t probe_timeouts;
+    struct jp_ipc_path path_of[JP_IPC_PATHS];
 };
 
 struct jp_ipc_list_end {
@@ -200,16 +233,17 @@ struct jp_ipc_list_end {
 static_assert(sizeof(struct jp_ipc_header) == 8, "shared layout");
 static_assert(sizeof(struct jp_path) == 64, "shared layout");
 static_assert(sizeof(struct jp_ipc_control_hello) == 16, "shared layout");
-static_assert(sizeof(struct jp_ipc_data_hello) == 620, "shared layout");
+static_assert(sizeof(struct jp_ipc_data_hello) == 632, "shared layout");
 static_assert(sizeof(struct jp_ipc_packet) == 1480, "shared layout");
 static_assert(sizeof(struct jp_ipc_unknown) == 104, "shared layout");
-static_assert(sizeof(struct jp_ipc_install) == 1560, "shared layout");
+static_assert(sizeof(struct jp_ipc_install) == 1584, "shared layout");
 static_assert(sizeof(struct jp_ipc_installed) == 16, "shared layout");
 static_assert(sizeof(struct jp_ipc_retire) == 16, "shared layout");
 static_assert(sizeof(struct jp_ipc_retired) == 16, "shared layout");
 static_assert(sizeof(struct jp_ipc_list) == 32, "shared layout");
 static_assert(sizeof(struct jp_ipc_query) == 24, "shared layout");
-static_assert(sizeof(struct jp_ipc_session) == 200, "shared layout");
+static_assert(sizeof(struct jp_ipc_path) == 128, "shared layout");
+static_assert(sizeof(struct jp_ipc_session) == 800, "shared layout");
 static_assert(sizeof(struct jp_ipc_list_end) == 24, "shared layout");
 
 #endif

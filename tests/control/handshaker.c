@@ -44,6 +44,8 @@ static void hello(void)
     struct hs_client *c;
     char before[32];
 
+    config.params.max_data = 1000000;
+    config.params.max_stream_data = 100000;
     if (count == CLIENTS_MAX || !(c = malloc(sizeof(*c))) ||
         hs_client_start(c, &config, &hs_random_system) < 0)
         exit(1);

@@ -11,16 +11,18 @@ import struct
 import time
 
 MAGIC = 0x4A504950
-VERSION = 1
+VERSION = 2
 CONTROL_HELLO, INSTALL, RETIRE, SEND, LIST, QUERY, STOP = range(1, 8)
 DATA_HELLO, PUNT, UNKNOWN_SPI, INSTALLED, RETIRED, SESSION, LIST_END = range(64, 71)
 
 HEADER = struct.Struct("=IHH")
 PATH = struct.Struct("=16s16sHH6s6sHBB12s")
-HELLO = struct.Struct("=16sIIIHBBHHBB6s52sI512s")
+HELLO = struct.Struct("=16sIIIHBBHHBB6s52sI3I512s")
+IPC_PATH = struct.Struct("=64sQQQQQQIIHBBB3s")
+PATHS = 4
 SIZES = {
-    CONTROL_HELLO: 16, INSTALL: 1560, RETIRE: 16, SEND: 1480, LIST: 32, QUERY: 24, STOP: 8,
-    DATA_HELLO: 620, PUNT: 1480, UNKNOWN_SPI: 104, INSTALLED: 16, RETIRED: 16, SESSION: 200,
+    CONTROL_HELLO: 16, INSTALL: 1584, RETIRE: 16, SEND: 1480, LIST: 32, QUERY: 24, STOP: 8,
+    DATA_HELLO: 632, PUNT: 1480, UNKNOWN_SPI: 104, INSTALLED: 16, RETIRED: 16, SESSION: 800,
     LIST_END: 24,
 }
 
@@ -60,7 +62,7 @@ def message(kind, body=b"", version=VERSION, magic=MAGIC):
     return HEADER.pack(magic, version, kind) + body
 
 
-def stats_file(boot_id, lcores, seal=True, size=STATS_SIZE, magic=0x4A505331, version=1):
+def stats_file(boot_id, lcores, seal=True, size=STATS_SIZE, magic=0x4A505331, version=2):
     """A statistics file as a data plane shares it."""
     fd = os.memfd_create("stats", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)
@@ -88,6 +90,7 @@ class DataPlane:
         self.reta = bytes(i % lcores for i in range(reta_size)) if lcores else bytes(reta_size)
         self.boot_id = os.urandom(16)
         self.sessions = []
+        self.full_paths = {}  # of those sessions that are full
         self.patience = 5  # seconds for room to send
         self.stats = stats_file(self.boot_id, lcores)
         self.peer = None
@@ -111,12 +114,12 @@ class DataPlane:
         f = dict(boot_id=self.boot_id, pid=os.getpid(), max_sessions=self.max_sessions,
                  stats_size=STATS_SIZE, reta_size=len(self.reta), lcores=self.lcores, tier=3,
                  max_packet=1472, max_streams=256, fec_k=20, fec_r=4,
-                 idle_timeout_max_ms=3600000, reta=self.reta)
+                 idle_timeout_max_ms=3600000, credit=(0, 0, 65536), reta=self.reta)
         f.update(changed)
         return message(DATA_HELLO, HELLO.pack(
             f["boot_id"], f["pid"], f["max_sessions"], f["stats_size"], f["reta_size"],
             f["lcores"], f["tier"], f["max_packet"], f["max_streams"], f["fec_k"], f["fec_r"],
-            bytes(6), TOEPLITZ_KEY, f["idle_timeout_max_ms"], f["reta"]))
+            bytes(6), TOEPLITZ_KEY, f["idle_timeout_max_ms"], *f["credit"], f["reta"]))
 
     def accept(self, timeout=5):
         """Take jetplaned's connection and its hello, and say nothing yet."""
@@ -205,9 +208,15 @@ class DataPlane:
         return self.reta[toeplitz(TOEPLITZ_KEY, spi) & (len(self.reta) - 1)]
 
     def session(self, request, spi):
-        return message(SESSION, struct.pack("=Q", request) + path() + struct.pack(
-            "=IIQQQQQQQQQQQIIIBBBBBB6s", spi, 256, 5000, 10, 1, 2, 3, 4, 5, 6, 0, 0, 7, 30000, 0, 1,
-            self.owner(spi), 1, 20, 4, 1, 1, bytes(6)))
+        paths = self.full_paths.get(spi, [])
+        body = struct.pack("=Q", request) + path() + struct.pack(
+            "=IIQQQQQQQQQQQIIIBBBBBBBB4s", spi, 256, 5000, 10, 1, 2, 3, 4, 5, 6, 0, 0, 7, 30000, 0, 1,
+            self.owner(spi), 1, 20, 4, 1, 1, spi in self.full_paths, len(paths), bytes(4))
+        body += struct.pack("=11Q", *range(100, 111))
+        for p in paths:
+            body += IPC_PATH.pack(p, 20000, 15000, 1250000, 200, 190, 4, 64000, 3000, 1452, 2, 1, 1,
+                                  bytes(3))
+        return message(SESSION, body.ljust(SIZES[SESSION] - 8, b"\0"))
 
     def punt(self, packet, ip="198.18.0.1", port=4500, length=None):
         body = struct.pack("=H6s1400s", len(packet) if length is None else length, bytes(6), packet)
@@ -233,9 +242,11 @@ class Install:
     def __init__(self, body):
         self.path = body[:64]
         (self.server_spi, self.client_spi, self.c2s, self.s2c, self.idle_timeout_ms,
-         self.max_streams, self.max_packet, self.alg, self.fec_k, self.fec_r, _, n) = \
-            struct.unpack_from("=II32s32sIHHBBB3sH", body, 64)
-        self.reply = body[64 + 88:64 + 88 + n]
+         self.max_streams, self.max_packet, self.alg, self.fec_k, self.fec_r, self.our_max_streams,
+         n) = struct.unpack_from("=II32s32sIHHBBBxHH", body, 64)
+        self.ours = struct.unpack_from("=III", body, 64 + 88)
+        self.theirs = struct.unpack_from("=III", body, 64 + 100)
+        self.reply = body[64 + 112:64 + 112 + n]
 
 
 def sent_packet(body):

@@ -41,12 +41,25 @@ def test_session_is_installed(daemon, peer, clients):
     assert install.c2s != install.s2c and install.c2s != bytes(32)
     assert (install.idle_timeout_ms, install.max_streams, install.max_packet) == (30000, 100, 1472)
     assert (install.fec_k, install.fec_r) == (0, 0)
+    assert (install.our_max_streams, install.ours) == (256, (0, 0, 65536))
+    assert install.theirs == (1000000, 100000, 1 << 24)
     identity = daemon.status()["jetplaned"]["identity"]
     assert clients.input(number, install.reply) == \
         ["done", str(install.server_spi), "1", "30000", identity]
     peer.installed(install.server_spi)
     wait_for(lambda: daemon.count("ok") == 1)
     assert daemon.status()["handshakes"]["installing"] == 0
+
+
+def test_credit_is_announced_as_the_data_plane_says(daemon, make_peer, clients):
+    peer = make_peer(daemon)
+    peer.accept()
+    peer.send(peer.hello(credit=(1 << 20, 1 << 18, 4096), max_streams=50), [peer.stats])
+    peer.serve(0.05)
+    _, hello = clients.hello()
+    peer.punt(hello)
+    install = ipc.Install(peer.expect(ipc.INSTALL))
+    assert (install.our_max_streams, install.ours) == (50, (1 << 20, 1 << 18, 4096))
 
 
 @pytest.mark.parametrize("cap, idle", [(1000, 1000), (19999, 19999), (20000, 20000), (86400000, 20000)])

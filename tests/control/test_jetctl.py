@@ -226,6 +226,23 @@ def test_session(daemon, served):
     assert missing.returncode == 3 and json.loads(missing.stdout) == {"error": "no such session"}
 
 
+def test_full_session(daemon, served):
+    served.full_paths = {0xDEADBEEF: [ipc.path(), ipc.path("fd00::7", 7)]}
+    sessions = daemon.ask(command="sessions")["result"]["sessions"]
+    assert [s["mode"] for s in sessions] == ["light", "full"] and "transport" not in sessions[0]
+    transport = sessions[1]["transport"]
+    assert [transport[key] for key in ("packets_lost", "packets_late", "probe_timeouts")] == [100, 101, 110]
+    assert transport["paths"][1]["peer_ip"] == "fd00::7"
+    assert transport["paths"][0] == {
+        "peer_ip": "198.18.0.1", "peer_port": 4500, "our_ip": "198.18.0.254", "our_port": 4500,
+        "use": "share", "validated": True, "active": True, "mtu": 1452, "rtt_us": 20000,
+        "rtt_min_us": 15000, "rate": 1250000, "sent": 200, "received": 190, "lost": 4,
+        "cwnd": 64000, "in_flight": 3000}
+    text = daemon.jetctl("session", "0xdeadbeef").stdout
+    assert "losses     100 packets, 101 of them late, 110 probe timeouts" in text
+    assert "[fd00::7]:7, share, active: RTT 20.0 ms (least 15.0), MTU 1452, window 62.5 KiB" in text
+
+
 def test_ports(daemon, served):
     text = daemon.jetctl("ports").stdout
     assert re.search(r"net_memif0 +net_memif +02:00:00:00:00:02 +up 100 Gbit/s +1500 +4", text)
@@ -320,6 +337,7 @@ def keys(value):
 
 
 def test_every_key_is_documented(daemon, served):
+    served.full_paths = {1000: [ipc.path()]}
     document = (ipc.ROOT / "docs/control-protocol.md").read_text()
     handshakes = (ipc.ROOT / "include/jetplane/ctl.h").read_text()
     for command in ("status", "version", "stats", "ports", "sessions", "stop"):

@@ -45,6 +45,7 @@ def test_wrong_first_message(daemon, make_peer, data):
     dict(reta=bytes([4]) * 512), dict(tier=0), dict(tier=4), dict(max_sessions=0),
     dict(max_sessions=2**32 - 1), dict(max_packet=100), dict(max_packet=65535),
     dict(max_streams=0), dict(fec_k=65), dict(fec_r=17), dict(fec_k=0), dict(stats_size=0),
+    dict(credit=(1, 0, 65536)), dict(credit=(0, 0, 1)),
     dict(idle_timeout_max_ms=0), dict(idle_timeout_max_ms=999),
     dict(stats_size=ipc.STATS_SIZE + 1), dict(boot_id=bytes(16)),
 ], ids=str)

@@ -9,7 +9,9 @@
 #include <rte_ip.h>
 
 #include "bytes.h"
+#include "congestion.h"
 #include "kdf.h"
+#include "transport/state.h"
 
 enum { MBUFS = 8191, MBUF_ROOM = 2560, RING = 4096 };
 
@@ -71,13 +73,14 @@ static void configure(struct dataplane *dp)
     *config = (struct config){
         .ports = PLANE_PORTS,
         .port = {{.mtu = 1500}, {.mtu = 1500, .vlan = PLANE_VLAN}},
-        .listeners = 3,
+        .listeners = 4,
         .listener = {{.udp_port = PLANE_ECHO, .sink = JP_SINK_ECHO},
                      {.udp_port = PLANE_DISCARD, .sink = JP_SINK_DISCARD},
                      {.udp_port = PLANE_SOURCE,
                       .sink = JP_SINK_SOURCE,
                       .source_rate = 1000,
-                      .source_size = 100}},
+                      .source_size = 100},
+                     {.udp_port = PLANE_FAST_SOURCE, .sink = JP_SINK_SOURCE, .source_size = 1000}},
         .lcores = PLANE_LCORES,
         .max_sessions = 4000000, /* their memory comes with them */
         .steer_ring = 256,
@@ -95,6 +98,21 @@ static void configure(struct dataplane *dp)
         .punt_burst = 4,
         .reset_rate = 10,
         .reset_burst = 4,
+        .full = {.sessions = 256,
+                 .max_message = 16384,
+                 .window = 262144,
+                 .window_max = 1048576,
+                 .stream_window = 32768,
+                 .stream_window_max = 65536,
+                 .streams_mb = 1,
+                 .receive_mb = 8,
+                 .send_mb = 2,
+                 .echo_mb = 1,
+                 .fec_mb = 2,
+                 .congestion = congestion_find("cubic"),
+                 .fec = true,
+                 .ecn = true,
+                 .mtu_discovery = true},
     };
     for (unsigned i = 0; i < config->listeners; i++)
         dp->listener_of[config->listener[i].udp_port] = (uint8_t)(i + 1);
@@ -159,8 +177,33 @@ int plane_setup(void **state)
     return 0;
 }
 
+static void check_transports(const struct transports *ts)
+{
+    const struct pool *pools[] = {
+        &ts->sessions,
+        &ts->readers,
+        &ts->echo[ECHO_SMALL],
+        &ts->echo[ECHO_LARGE],
+        &ts->pools.closed,
+        &ts->pools.streams,
+        &ts->pools.sent,
+        &ts->pools.sendq.messages,
+        &ts->pools.sendq.ranges,
+        &ts->pools.reassembly.messages,
+        &ts->pools.reassembly.blocks,
+        &ts->pools.fec.symbols,
+        &ts->pools.fec.blocks,
+        &ts->pools.protection,
+    };
+
+    for (unsigned i = 0; i < RTE_DIM(pools); i++)
+        assert_int_equal(pools[i]->used, 0);
+    assert_int_equal(ts->n_waiting, 0);
+}
+
 static void check_pools(const struct lcore *lc)
 {
+    check_transports(lc->transports);
     assert_int_equal(lc->fec.symbols.used, 0);
     assert_int_equal(lc->fec.blocks.used, 0);
     assert_int_equal(lc->fec_decoders.used, 0);
@@ -350,6 +393,7 @@ static void secret_of(const struct client *c, const char *direction, uint8_t sec
 int client_install(struct client *c)
 {
     unsigned owner = owner_of(&c->plane->dp, c->server_spi);
+    const struct config_full *full = &c->plane->dp.config.full;
     struct command command = {
         .type = JP_IPC_INSTALL,
         .u.install =
@@ -363,6 +407,9 @@ int client_install(struct client *c)
                 .alg = (uint8_t)c->alg,
                 .fec_k = c->fec_k,
                 .fec_r = c->fec_r,
+                .our_max_streams = c->plane->dp.config.max_streams,
+                .ours = {full->window, full->stream_window, full->max_message},
+                .theirs = c->credit,
             },
     };
     struct event event;
@@ -398,10 +445,10 @@ struct session *client_session(const struct client *c)
     return session_find(dp->lcore[owner_of(dp, c->server_spi)]->sessions, c->server_spi);
 }
 
-static uint8_t *put_ip4(uint8_t *p, const struct jp_path *path, uint32_t udp_len)
+static uint8_t *put_ip4(uint8_t *p, const struct jp_path *path, uint32_t udp_len, uint8_t ecn)
 {
     const uint8_t fixed[12] = {
-        0x45, 0, (uint8_t)((20 + udp_len) >> 8), (uint8_t)(20 + udp_len), 0, 1, 0, 0, 64, 17};
+        0x45, ecn, (uint8_t)((20 + udp_len) >> 8), (uint8_t)(20 + udp_len), 0, 1, 0, 0, 64, 17};
 
     memcpy(p, fixed, 12);
     memcpy(p + 12, path->peer_ip + 12, 4);
@@ -412,9 +459,10 @@ static uint8_t *put_ip4(uint8_t *p, const struct jp_path *path, uint32_t udp_len
     return p + 20;
 }
 
-static uint8_t *put_ip6(uint8_t *p, const struct jp_path *path, uint32_t udp_len)
+static uint8_t *put_ip6(uint8_t *p, const struct jp_path *path, uint32_t udp_len, uint8_t ecn)
 {
-    const uint8_t fixed[8] = {0x60, 0, 0, 0, (uint8_t)(udp_len >> 8), (uint8_t)udp_len, 17, 64};
+    const uint8_t fixed[8] = {
+        0x60, (uint8_t)(ecn << 4), 0, 0, (uint8_t)(udp_len >> 8), (uint8_t)udp_len, 17, 64};
 
     memcpy(p, fixed, 8);
     memcpy(p + 8, path->peer_ip, 16);
@@ -436,7 +484,8 @@ uint32_t client_frame(const struct client *c, const uint8_t *payload, uint32_t l
         p += 4;
     }
     be16_store(p, path->ip_version == 4 ? 0x0800 : 0x86dd);
-    p = path->ip_version == 4 ? put_ip4(p + 2, path, 8 + len) : put_ip6(p + 2, path, 8 + len);
+    p = path->ip_version == 4 ? put_ip4(p + 2, path, 8 + len, c->ecn)
+                              : put_ip6(p + 2, path, 8 + len, c->ecn);
     be16_store(p, path->peer_port);
     be16_store(p + 2, path->our_port);
     be16_store(p + 4, (uint16_t)(8 + len));
@@ -522,10 +571,18 @@ void client_send_datagram(struct client *c, uint32_t len, uint8_t first)
 struct seen client_receive(struct client *c)
 {
     struct rte_mbuf *m = plane_sent(c->plane);
-    struct wire_info info;
-    struct aead_key scratch;
 
     assert_non_null(m);
+    struct seen d = client_open(c, m);
+
+    assert_int_equal(d.ecn, 0);
+    return d;
+}
+
+struct seen client_open(struct client *c, struct rte_mbuf *m)
+{
+    struct wire_info info;
+    struct aead_key scratch;
     struct seen d = rig_dissect(m, &c->path);
 
     assert_int_equal(wire_classify(d.payload, d.payload_len, &info), WIRE_DATA);

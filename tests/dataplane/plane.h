@@ -21,8 +21,9 @@
 #include "wire.h"
 
 enum { PLANE_LCORES = 4, PLANE_PORTS = 2, PLANE_VLAN = 0x123, PLANE_FRAME_MAX = 2048 };
-enum { PLANE_UNTAGGED = 0, PLANE_TAGGED = 1 };                         /* ports */
-enum { PLANE_ECHO = 4500, PLANE_DISCARD = 4501, PLANE_SOURCE = 4502 }; /* listeners */
+enum { PLANE_UNTAGGED = 0, PLANE_TAGGED = 1 }; /* ports */
+/* listeners; the first source has a pace, the other none */
+enum { PLANE_ECHO = 4500, PLANE_DISCARD = 4501, PLANE_SOURCE = 4502, PLANE_FAST_SOURCE = 4503 };
 
 struct plane {
     struct dataplane dp;
@@ -69,8 +70,10 @@ struct client {
     unsigned queue;      /* where its packets arrive */
     uint32_t server_spi, client_spi;
     enum aead_alg alg;
-    uint8_t fec_k, fec_r; /* asked of the server */
+    uint8_t fec_k, fec_r;        /* asked of the server */
+    struct jp_ipc_credit credit; /* given to it: of a full session */
     uint32_t idle_timeout_ms;
+    uint8_t ecn; /* of packets from it */
     struct epoch_tx tx;
     struct epoch_rx rx;
 };
@@ -106,6 +109,8 @@ void client_send_datagram(struct client *c, uint32_t len, uint8_t first);
 
 /* What the plane sent to c next, opened; fails the test when there is nothing. Free m. */
 struct seen client_receive(struct client *c);
+/* m was sent to c: take it apart, checked, and open it. Free m. */
+struct seen client_open(struct client *c, struct rte_mbuf *m);
 /* Receive exactly one packet with one data frame of len bytes from `first` up, and free it. */
 struct frame client_expect_data(struct client *c, uint32_t len, uint8_t first);
 void client_expect_nothing(struct client *c);

@@ -194,9 +194,10 @@ static uint32_t sum16(uint32_t sum, const uint8_t *p, uint32_t len)
 
 static void dissect_ipv4(struct seen *d, const struct jp_path *path, uint32_t len)
 {
-    static const uint8_t fixed[] = {0x45, 0}, middle[] = {0, 0, 0x40, 0, 64, 17};
+    static const uint8_t middle[] = {0, 0, 0x40, 0, 64, 17};
 
-    assert_memory_equal(d->ip, fixed, sizeof(fixed));
+    assert_int_equal(d->ip[0], 0x45);
+    d->ecn = d->ip[1];
     assert_int_equal(be16_load(d->ip + 2), len);
     assert_memory_equal(d->ip + 4, middle, sizeof(middle));
     assert_int_equal(sum16(0, d->ip, 20), 0xffff);
@@ -208,10 +209,10 @@ static void dissect_ipv4(struct seen *d, const struct jp_path *path, uint32_t le
 
 static void dissect_ipv6(struct seen *d, const struct jp_path *path, uint32_t len)
 {
-    static const uint8_t fixed[] = {0x60, 0, 0, 0};
     uint8_t pseudo[8] = {[2] = (uint8_t)((len - 40) >> 8), (uint8_t)(len - 40), [7] = 17};
 
-    assert_memory_equal(d->ip, fixed, sizeof(fixed));
+    d->ecn = d->ip[1] >> 4;
+    assert_int_equal(be32_load(d->ip) & ~UINT32_C(0xf00000), 0x60000000);
     assert_int_equal(be16_load(d->ip + 4), len - 40);
     assert_int_equal(d->ip[6], 17);
     assert_int_equal(d->ip[7], 64);
@@ -248,6 +249,7 @@ struct seen rig_dissect(struct rte_mbuf *m, const struct jp_path *path)
     assert_int_equal(be16_load(d.udp), path->our_port);
     assert_int_equal(be16_load(d.udp + 2), path->peer_port);
     assert_int_equal(be16_load(d.udp + 4), len);
+    assert_int_equal(d.ecn & ~3, 0);
     d.payload = d.udp + 8;
     d.payload_len = len - 8;
     return d;

@@ -56,6 +56,7 @@ struct seen {
     struct rte_mbuf *m;
     const uint8_t *eth, *ip, *udp, *payload;
     uint32_t payload_len;
+    uint8_t ecn; /* light sessions never set it */
     uint64_t pn;
     uint8_t *frames; /* opened in place */
     uint32_t frames_len;

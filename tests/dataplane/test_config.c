@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "config.h"
+#include "congestion.h"
 
 #define PORT "ports: [{device: net_null0, addresses: [198.18.0.1/24]}]\n"
 
@@ -60,6 +61,10 @@ static void defaults(void **state)
     assert_int_equal(c.cpus, 0);
     assert_true(c.hugepages);
     assert_int_equal(c.max_sessions, 65536);
+    assert_int_equal(c.full.sessions, 4096);
+    assert_int_equal(c.full.max_message, 65536);
+    assert_string_equal(c.full.congestion->name, "cubic");
+    assert_true(c.full.fec && c.full.ecn && c.full.mtu_discovery);
     assert_true(c.stream_chunks >= c.max_sessions);
 }
 
@@ -106,7 +111,8 @@ static void everything(void **state)
              "  - device: net_null1,copy=1\n"
              "    addresses: ['fd00::3/64']\n"
              "listeners:\n"
-             "  - {udp_port: 65535, sink: source, source_rate: 100000, source_size: 64}\n",
+             "  - {udp_port: 65535, sink: source, source_rate: 0, source_size: 64}\n"
+             "full: {sessions: 2, max_message: 4096, congestion: bbr, fec: no, echo_mb: 1}\n",
              &c),
         0);
     assert_string_equal(c.name, "two-2");
@@ -125,7 +131,12 @@ static void everything(void **state)
     assert_string_equal(c.port[1].device, "net_null1,copy=1");
     assert_int_equal(c.listeners, 1);
     assert_int_equal(c.listener[0].udp_port, 65535);
-    assert_int_equal(c.listener[0].source_rate, 100000);
+    assert_int_equal(c.listener[0].source_rate, 0);
+    assert_int_equal(c.full.sessions, 2);
+    assert_int_equal(c.full.max_message, 4096);
+    assert_string_equal(c.full.congestion->name, "bbr");
+    assert_false(c.full.fec);
+    assert_true(c.full.ecn);
 }
 
 static const struct {
@@ -186,6 +197,17 @@ static const struct {
      ":2: listeners[0].sink: 'drain' is none of"},
     {PORT "listeners:\n  - {udp_port: 1, sink: echo}\n  - {udp_port: 1, sink: echo}\n",
      ":4: listeners[1].udp_port: 1 is listeners[0]'s already"},
+    {PORT "full:\n  session: 1\n", ":3: full.session: there is no such key"},
+    {PORT "full:\n  ecn: perhaps\n", ":3: full.ecn: 'perhaps' is neither"},
+    {PORT "full:\n  congestion: vegas\n", ":3: full.congestion: 'vegas' is none of"},
+    {PORT "full: {window: 20000000}\n", ":2: full.window: 20000000 is more than window_max"},
+    {PORT "full:\n  stream_window: 9000000\n", ":3: full.stream_window: 9000000 is more than"},
+    {PORT "full: {max_message: 8388608}\n", "full.stream_window_max: 8388608 is too little"},
+    {PORT "full: {max_message: 65536, window: 1, window_max: 328703}\n",
+     "full.window_max: 328703 is too little for max_message, which takes 328704"},
+    {PORT "full: {receive_mb: 47}\n", "full.receive_mb: 47 is too little for one"},
+    {PORT "full: {max_message: 1048576, echo_mb: 15}\n", "full.echo_mb: 15 is too little"},
+    {PORT "lcores: 4\nfull: {sessions: 3}\n", ":3: full.sessions: 3 is less than"},
 };
 
 static void errors(void **state)

@@ -6,6 +6,7 @@
 
 #include "bytes.h"
 #include "handshake.h"
+#include "transport/state.h"
 
 static void port_closed(struct plane *plane)
 {
@@ -357,6 +358,21 @@ static void no_mbuf(struct plane *plane)
     free(all);
 }
 
+/* A full session's packet while fewer messages are free than it may bring. */
+static void transport_full(struct plane *plane)
+{
+    struct client c = client_new(plane, CLIENT, 0);
+    struct pool *pool = &plane->dp.lcore[0]->transports->pools.reassembly.messages;
+    uint32_t capacity = pool->capacity;
+
+    c.credit = (struct jp_ipc_credit){1 << 20, 1 << 20, 1 << 16};
+    assert_int_equal(client_install(&c), 0);
+    client_send_stream(&c, 1, 0, 0, true, 10, 0);
+    pool->capacity = pool->used;
+    plane_turn(plane);
+    pool->capacity = capacity;
+}
+
 static const struct reason {
     const char *name;
     enum jp_counter counter;
@@ -434,6 +450,7 @@ static const struct reason {
     DROP(punt_full, punt_nobody),
     DROP(punt_lost, punt_lost),
     DROP(no_mbuf, no_mbuf),
+    DROP(transport_full, transport_full),
 #undef DROP
 };
 

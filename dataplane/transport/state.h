@@ -1,0 +1,102 @@
+/* Private to the full transport. */
+#ifndef DATAPLANE_TRANSPORT_STATE_H
+#define DATAPLANE_TRANSPORT_STATE_H
+
+#include <stdalign.h>
+#include <sys/queue.h>
+
+#include "conn.h"
+#include "session.h"
+#include "transport.h"
+
+/* A stream with messages to read. */
+struct reader {
+    struct reader *next;
+    uint32_t stream;
+};
+
+/* A message or datagram on its way back, in one of two sizes. */
+enum echo_size { ECHO_SMALL, ECHO_LARGE, ECHO_SIZES };
+enum { ECHO_SMALL_MAX = 2032 };
+struct echo_buffer {
+    uint8_t size; /* enum echo_size */
+    alignas(16) uint8_t data[];
+};
+
+enum { SOURCE_SIZE_MAX = 8900, SOURCE_PERIOD = 256 };
+
+TAILQ_HEAD(transport_list, transport);
+
+struct transports {
+    struct conn_pools pools;
+    struct pool sessions; /* of transport_size() bytes */
+    struct pool readers;
+    struct pool echo[ECHO_SIZES];
+    struct drr drr;                /* sessions with something to send */
+    struct transport_list waiting; /* those whose service has work */
+    uint32_t n_waiting;
+    void *pages;
+    size_t size; /* of pages */
+    /* what all source messages are parts of */
+    uint8_t pattern[SOURCE_PERIOD + SOURCE_SIZE_MAX];
+};
+
+/* What a listener's sink is to full sessions: messages instead of packets. */
+struct service {
+    void (*readable)(struct transport *t, uint32_t stream);
+    /* The peer finished its direction of the stream, and all was read. */
+    void (*finished)(struct transport *t, uint32_t stream);
+    void (*datagram)(struct transport *t, const uint8_t *data, uint32_t len);
+    /* What conn_write or conn_datagram was given. */
+    void (*released)(struct transport *t, void *user);
+    /* It waited (service_wait): go on. True: there is more to do. NULL: it never waits. */
+    bool (*run)(struct transport *t);
+};
+extern const struct service service_echo, service_discard, service_source;
+
+struct transport {
+    struct session *session;
+    struct lcore *lc;
+    const struct service *service;
+    struct drr_node turn;
+    TAILQ_ENTRY(transport) next;
+    bool waits; /* in that list */
+
+    /* echo */
+    bool finished;   /* the stream that is being echoed */
+    int32_t echoing; /* that stream, -1: none */
+    uint32_t n_unread;
+    struct reader *unread, **unread_tail;
+    uint32_t held[ECHO_SIZES]; /* buffers */
+
+    /* source */
+    int32_t stream; /* -1: not started */
+    uint64_t written;
+    uint64_t write_at; /* us: when to write next; UINT64_MAX: when there is room */
+
+    /* of conn_stats, what the lcore's counters know */
+    uint64_t counted_at, lost, again;
+};
+
+static inline struct conn *conn_of(const struct transport *t)
+{
+    return (struct conn *)((uintptr_t)t + RTE_ALIGN_CEIL(sizeof(*t), 64));
+}
+
+/* The service has work: see that it runs this turn. */
+void service_wait(struct transport *t);
+/* There may be something to send: see that it is. */
+void transport_touch(struct transport *t);
+/* Note that the sink took in `len` bytes. */
+static inline void count_delivered(struct transport *t, uint32_t len)
+{
+    count(t->lc, JP_messages, 1);
+    count(t->lc, JP_delivered_bytes, len);
+}
+
+/* send.c: the sessions in turns send what they may. Returns packets. */
+unsigned transports_send(struct lcore *lc);
+/* One packet, if there is any: its UDP payload's bytes, 0: none now, -EAGAIN: no packet buffer. */
+int transport_send(struct transport *t);
+
+#endif
