@@ -15,7 +15,7 @@
     X(max_packet, 1472, 1280, 9000)                                                                \
     X(streams, 100, 1, 65535)                                                                      \
     X(idle_timeout, 30000000, 1000000, 86400000000)                                                \
-    X(heartbeat, 5000000, 100000, UINT64_MAX)                                                      \
+    X(heartbeat, 5000000, CONTEXT_HEARTBEAT_MIN, UINT64_MAX)                                       \
     X(window, 1 << 20, 65536, 1 << 30)                                                             \
     X(window_max, 32 << 20, 65536, 1 << 30)                                                        \
     X(stream_window, 256 << 10, 4096, 1 << 30)                                                     \

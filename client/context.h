@@ -12,6 +12,8 @@
 #include "congestion.h"
 #include "handshake.h"
 
+enum { CONTEXT_HEARTBEAT_MIN = 100000 };
+
 struct jp_context {
     atomic_uint users; /* listeners, groups and sessions */
     jp_callbacks callbacks;

@@ -28,6 +28,7 @@ struct socket {
     unsigned users;
     uint16_t place;
     bool borrowed; /* the group closes it */
+    bool serves;   /* it is, or was, a listener's */
 };
 
 /* Packets on their way out. */

@@ -71,9 +71,11 @@ int listener_add(jp_listener *l, const jp_address *address, const struct udp *op
 {
     int error = socket_open(&l->sockets[l->n_sockets], l->endpoint, address, opened);
 
-    if (!error)
-        l->sockets[l->n_sockets++]->listener = l;
-    return error;
+    if (error)
+        return error;
+    l->sockets[l->n_sockets]->serves = true;
+    l->sockets[l->n_sockets++]->listener = l;
+    return 0;
 }
 
 int jp_listener_create(jp_listener **listener, jp_loop *loop, jp_context *context,

@@ -287,8 +287,8 @@ int jp_session_set_heartbeat(jp_session *session, uint64_t interval)
 
     if (error)
         return error;
-    if (session->state != SESSION_OPEN)
-        return failure(JP_INVALID, __func__, "the session is not open");
+    if (session->state != SESSION_OPEN || interval < CONTEXT_HEARTBEAT_MIN)
+        return failure(JP_INVALID, __func__, "it is not open, or less than 0.1 s");
     conn_set_heartbeat(session->conn, interval < UINT32_MAX ? (uint32_t)interval : 0,
                        session_now(session));
     session_touch(session);

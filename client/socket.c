@@ -134,9 +134,9 @@ struct jp_path socket_path(const struct socket *socket, const struct udp_packet 
 {
     /* A client on the wildcard address lets the kernel choose for every packet: then a change of
      * the host's addresses does not end its sessions. A server answers from where it was asked. */
-    const jp_address *local = socket->listener && jp_address_is_wildcard(&socket->udp.local)
-                                  ? &p->local
-                                  : &socket->udp.local;
+    const jp_address *local = &socket->udp.local;
 
+    if (socket->serves && jp_address_is_wildcard(local))
+        local = &p->local;
     return route_make(local, &p->peer, socket->place);
 }

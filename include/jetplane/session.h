@@ -229,7 +229,7 @@ int jp_session_add_path(jp_session *session, const jp_address *local, const jp_a
                         enum jp_path_use use);
 int jp_session_use_path(jp_session *session, unsigned path, enum jp_path_use use);
 
-/* From now on, us; UINT64_MAX: none. A peer that leaves 3 unanswered is dead. */
+/* From now on, us, 0.1 s or more; UINT64_MAX: none. A peer that leaves 3 unanswered is dead. */
 int jp_session_set_heartbeat(jp_session *session, uint64_t interval);
 /* Call `timeout` once, in so many us; 0: never. Set again it forgets the last. */
 int jp_session_set_timeout(jp_session *session, uint64_t after);

@@ -463,13 +463,43 @@ static void migrates(void **state)
     for (int i = 0; i < 20; i++) {
         fill(message, sizeof(message), (unsigned)i);
         assert_int_equal(jp_stream_send(stream, message, sizeof(message)), 0);
-        if (i % 5 == 4)
+        if (i % 2)
             assert_int_equal(jp_session_migrate(w.client.session, NULL), 0);
         run_until(&w, &w.client.messages, (unsigned)i + 1);
     }
     after = jp_session_peer(w.server.session);
     assert_int_not_equal(before.port, after.port);
     assert_int_equal(w.client.sum, w.server.sum);
+    world_free(&w);
+}
+
+/* Whoever was accepted stays, also on a wildcard address, when nobody else is any more. */
+static void outlives_its_listener(void **state)
+{
+    struct world w;
+    jp_address before, after;
+    jp_stream *stream;
+
+    (void)state;
+    world_init(&w, "0.0.0.0:0", NULL);
+    w.server.on_message = echo;
+    world_connect(&w);
+    run_until(&w, &w.server.opened, 1);
+    before = jp_session_local(w.server.session);
+    assert_false(jp_address_is_wildcard(&before));
+    assert_int_equal(jp_listener_free(w.listener), 0);
+    w.listener = NULL;
+    assert_null(jp_session_listener(w.server.session));
+    jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL);
+    jp_stream_send(stream, "and now?", 8);
+    run_until(&w, &w.client.messages, 1);
+    after = jp_session_local(w.server.session);
+    assert_int_equal(jp_address_compare(&before, &after), 0);
+    assert_int_equal(w.server.paths[JP_PATH_CHANGED], 0);
+    assert_int_equal(jp_session_set_heartbeat(w.client.session, 10), JP_INVALID);
+    assert_int_equal(jp_session_set_heartbeat(w.client.session, 100000), 0);
+    run_for(&w, 500000);
+    assert_true(jp_session_is_open(w.client.session));
     world_free(&w);
 }
 
@@ -646,6 +676,7 @@ int main(void)
         cmocka_unit_test(calls_timeouts),
         cmocka_unit_test(notices_silence),
         cmocka_unit_test(migrates),
+        cmocka_unit_test(outlives_its_listener),
         cmocka_unit_test(uses_two_paths),
         cmocka_unit_test(keeps_keys),
         cmocka_unit_test(rests),
