@@ -177,7 +177,7 @@ void net_fini(struct net *n)
 
 void net_rebind(struct net *n)
 {
-    n->nat.inside = n->ends[0].address;
+    n->nat.inside = 1 << 8; /* the first client */
     n->nat.outside++;
     n->link[0][UP].nat_out = &n->nat;
     n->link[0][DOWN].nat_in = &n->nat;
