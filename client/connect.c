@@ -12,6 +12,7 @@
 enum {
     TIMEOUT_US = 5000000,
     REPEAT_US = 250000,
+    ADDRESS_US = 500000,  /* without an answer: then it is another address's turn */
     REFUSED_US = 1000000, /* a server that was not believed may have been an impostor: the right one
                              has so long to answer */
     NAME_BYTES = HOST_TEXT + 8,
@@ -26,7 +27,7 @@ struct connecting {
     uint64_t timeout, deadline;
     uint64_t next_at;   /* then the next address is tried */
     uint64_t repeat_at; /* then the hello is sent again, and after `interval` more */
-    uint64_t interval;
+    uint64_t interval;  /* 0: nothing was tried yet */
     bool refused;
     char why[256];
     char name[NAME_BYTES];
@@ -58,30 +59,36 @@ static int connect_error_of(int send_error)
     }
 }
 
+/* The socket for the address that is tried: one for each family. */
+static struct socket **socket_for(jp_session *s)
+{
+    return &s->sockets[s->connecting->addresses[s->connecting->at].family == JP_IPV6];
+}
+
 static int open_socket(jp_session *s)
 {
-    struct connecting *c = s->connecting;
-    const jp_address *to = &c->addresses[c->at];
+    const jp_address *local = &s->connecting->local;
+    enum jp_family family = (enum jp_family)s->connecting->addresses[s->connecting->at].family;
+    struct socket **socket = socket_for(s);
     int error;
 
-    if (s->sockets[0])
-        socket_release(s->sockets[0]);
-    s->sockets[0] = NULL;
-    if (!c->local.family)
-        error = socket_of_clients(&s->sockets[0], s->endpoint, (enum jp_family)to->family);
-    else if (c->local.family == to->family)
-        error = socket_open(&s->sockets[0], s->endpoint, &c->local, NULL);
+    if (*socket)
+        return 0;
+    if (!local->family)
+        error = socket_of_clients(socket, s->endpoint, family);
+    else if (local->family == family)
+        error = socket_open(socket, s->endpoint, local, NULL);
     else
-        error = failure(JP_CONNECT_UNREACHABLE, __func__, "addresses of two families");
+        error = failure(JP_SEND_UNREACHABLE, __func__, "addresses of two families");
     if (error)
-        s->sockets[0] = NULL;
+        *socket = NULL;
     return error;
 }
 
 static int send_hello(jp_session *s, uint64_t now)
 {
     struct connecting *c = s->connecting;
-    struct socket *socket = s->sockets[0];
+    struct socket *socket = *socket_for(s);
     struct jp_path path = route_make(&socket->udp.local, &c->addresses[c->at], socket->place);
     int error = endpoint_send_one(socket, &path, c->handshake.hello, HS_CLIENT_HELLO_LEN);
 
@@ -96,9 +103,10 @@ static void try_from(jp_session *s, unsigned at, uint64_t now)
     struct connecting *c = s->connecting;
     int error = JP_CONNECT_FAILED;
 
-    for (c->at = at; c->at < c->count; c->at++) {
+    for (unsigned i = 0; i < c->count; i++) {
+        c->at = (at + i) % c->count;
         c->interval = REPEAT_US;
-        c->next_at = now + (c->deadline - now) / (c->count - c->at);
+        c->next_at = now + ADDRESS_US;
         error = open_socket(s);
         if (!error)
             error = send_hello(s, now);
@@ -129,9 +137,9 @@ void connect_expire(jp_session *s, uint64_t now)
         time_out(s);
     else if (c->resolve)
         return;
-    else if (!s->sockets[0])
+    else if (!c->interval)
         try_from(s, 0, now);
-    else if (c->at + 1 < c->count && now >= c->next_at)
+    else if (c->count > 1 && now >= c->next_at)
         try_from(s, c->at + 1, now);
     else if (now >= c->repeat_at)
         send_hello(s, now); /* what is wrong now may be right the next time */
@@ -146,7 +154,7 @@ uint64_t connect_deadline(const jp_session *s)
         return at;
     if (c->repeat_at < at)
         at = c->repeat_at;
-    return c->at + 1 < c->count && c->next_at < at ? c->next_at : at;
+    return c->count > 1 && c->next_at < at ? c->next_at : at;
 }
 
 static void resolved(jp_resolve *resolve, int error, const jp_address *addresses, size_t count)
@@ -219,8 +227,8 @@ void connect_answer(struct socket *socket, const struct udp_packet *p)
     struct hs_result keys;
     struct jp_path path;
 
-    if (!s || s->state != SESSION_CONNECTING || s->sockets[0] != socket ||
-        !was_asked(s->connecting, &p->peer))
+    if (!s || s->state != SESSION_CONNECTING || !was_asked(s->connecting, &p->peer) ||
+        s->sockets[p->peer.family == JP_IPV6] != socket)
         return;
     path = socket_path(socket, p);
     switch (hs_client_input(&s->connecting->handshake, e->aead, p->data, p->length, &keys)) {

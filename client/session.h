@@ -125,6 +125,11 @@ void stream_tell(jp_stream *stream, unsigned event);
 void stream_deliver(jp_stream *stream);
 void stream_free(jp_stream *stream);
 
+/* ---- messages.c ---- */
+
+/* Deliver what is whole, as long as the program wants it. */
+void messages_deliver(jp_stream *stream);
+
 /* ---- outgoing.c: messages and datagrams until they are released ---- */
 
 struct outgoing;

@@ -186,8 +186,9 @@ int jp_listener_group_free(jp_listener_group *group);
 /* ---- sessions ---- */
 
 /* Ask for a session with a server: "host", "host:port" or a numeric address. Trust knows it as
- * "host:port". All addresses of the host are tried in turn within the timeout (us; 0: 5 s).
- * `local`: the address to send from, NULL: the kernel's choice, which may change under way. */
+ * "host:port". All addresses of the host are tried in turn, half a second each, until the timeout
+ * (us; 0: 5 s). `local`: the address to send from, NULL: the kernel's choice, which may change
+ * under way. */
 int jp_connect(jp_session **session, jp_loop *loop, jp_context *context, const char *server,
                const jp_address *local, uint64_t timeout);
 /* End it now: the peer is told, what was not sent is not. The reason is copied, cut to 255 bytes;

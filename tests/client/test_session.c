@@ -53,6 +53,29 @@ static void connects_by_name(void **state)
     world_free(&w);
 }
 
+/* Of a name's addresses one answers: that is enough, whichever comes first. */
+static void tries_all_addresses(void **state)
+{
+    jp_address addresses[2];
+    char server[64];
+    struct world w;
+    int n = jp_address_lookup("localhost", 0, JP_NO_FAMILY, addresses, 2);
+
+    (void)state;
+    if (n < 2)
+        skip();
+    for (int i = 0; i < n; i++) {
+        char text[JP_ADDRESS_TEXT];
+
+        jp_address_format(&addresses[i], text, sizeof(text));
+        world_init(&w, text, NULL);
+        snprintf(server, sizeof(server), "localhost:%u", w.address.port);
+        world_ask(&w, server, 10000000);
+        run_until(&w, &w.client.opened, 1);
+        world_free(&w);
+    }
+}
+
 /* Whoever has another key is not believed, and says why. */
 static void refuses_wrong_key(void **state)
 {
@@ -658,6 +681,7 @@ int main(void)
         cmocka_unit_test(reads_keys),
         cmocka_unit_test(connects),
         cmocka_unit_test(connects_by_name),
+        cmocka_unit_test(tries_all_addresses),
         cmocka_unit_test(refuses_wrong_key),
         cmocka_unit_test(gives_up_on_silence),
         cmocka_unit_test(refuses_nonsense),
