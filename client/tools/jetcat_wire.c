@@ -30,6 +30,14 @@ static void __attribute__((noreturn)) fail_closed(struct jetcat *j)
               (unsigned long long)closed.code, closed.reason);
 }
 
+/* The other end gave up, and need not wait for us. */
+static void __attribute__((noreturn)) fail_told(struct jetcat *j, const char *why)
+{
+    jp_socket_close(j->socket, JP_CODE_APPLICATION, "");
+    jp_socket_finish(j->socket, FAREWELL);
+    tool_fail(&j->tool, TOOL_FAILED, "the other end says: %s", why);
+}
+
 static void write_message(struct jetcat *j, const void *data, size_t size)
 {
     int error = jp_socket_write(j->socket, STREAM, data, size, -1);
@@ -81,7 +89,7 @@ static json_t *parse(struct jetcat *j, const jp_received *received)
     if (!json_is_object(json))
         wire_fail(j, TOOL_FAILED, "a message that is neither data nor an object");
     if (why)
-        tool_fail(&j->tool, TOOL_FAILED, "the other end says: %s", why);
+        fail_told(j, why);
     return json;
 }
 

@@ -1,0 +1,306 @@
+"""jetperf and jetcat with real processes over loopback."""
+
+import hashlib
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+CLIENT = pathlib.Path(os.environ["JETPLANE_BUILD"]) / "client"
+TOOLS = CLIENT / "tools"
+WAIT = 20  # seconds, for anything
+
+os.environ.setdefault("JETPLANE_LIBRARY", str(CLIENT / "libjetplane.so.0"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "client/python"))
+import jetplane  # noqa: E402
+
+
+class Listener:
+    """A tool that waits for sessions, on a port of its own choice."""
+
+    def __init__(self, *command, **options):
+        command = [TOOLS / command[0], *command[1:]]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
+        lines = [self.process.stderr.readline().split() for _ in range(2)]
+        assert lines[0][:2] == ["listening", "on"] and lines[1][0] == "key", lines
+        self.address, self.key = lines[0][2], lines[1][1]
+
+    def end(self):
+        """Wait for its own end; returns its exit code and what it said."""
+        said = self.process.communicate(timeout=WAIT)[1]
+        return self.process.returncode, said
+
+
+def run(*command, **options):
+    return subprocess.run([TOOLS / command[0], *command[1:]], timeout=WAIT, text=True, stderr=subprocess.PIPE,
+                          **{"stdout": subprocess.PIPE} | options)
+
+
+@pytest.fixture
+def listen():
+    started = []
+
+    def start(*command, **options):
+        started.append(Listener(*command, **options))
+        return started[-1]
+
+    yield start
+    for listener in started:
+        listener.process.kill()
+        listener.process.communicate()
+
+
+def client_of(listener, *arguments):
+    return run("jetperf", "-c", listener.address, "--key", listener.key, *arguments)
+
+
+def measured(listener, *arguments):
+    """The last object of a test that went well."""
+    result = client_of(listener, "--json", *arguments)
+    assert result.returncode == 0, result
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+# ---- jetperf ----
+
+@pytest.fixture
+def perf(listen):
+    return listen("jetperf", "-s", "-l", "127.0.0.1:0")
+
+
+def test_up_and_down(perf):
+    size = 20 << 20
+    up = measured(perf, "-n", str(size))
+    assert up["intact"] and up["local"]["sent"] == up["peer"]["received"] == size
+    assert up["local"]["sent_bits_per_second"] > 0 and up["local"]["path"]["rtt_us"] > 0
+    down = measured(perf, "-R", "-n", str(size))
+    assert down["peer"]["sent"] == down["local"]["received"] == size and down["local"]["sent"] == 0
+    both = measured(perf, "--bidir", "-n", str(size))
+    assert both["local"]["sent"] == both["local"]["received"] == size
+
+
+def test_for_a_time_with_intervals(perf):
+    result = measured(perf, "-t", "0.7", "-i", "0.2", "--size", "1000")
+    assert len(result["intervals"]) >= 3
+    assert 0.6 < result["local"]["seconds"] < WAIT
+    assert sum(part["acknowledged"] for part in result["intervals"]) <= result["local"]["sent"]
+
+
+def test_hundred_streams(perf):
+    result = measured(perf, "--bidir", "-P", "100", "-n", "10M", "--size", "4000")
+    sent = -(-(10 << 20) // 4000) * 4000
+    assert result["local"]["received"] == result["peer"]["received"] == sent
+
+
+def test_echoes(perf):
+    result = measured(perf, "--echo", "-P", "3", "-n", "1M")
+    local = result["local"]
+    assert local["received"] == local["sent"] >= 1 << 20 and local["missing"] == 0
+    assert 0 < local["echo_rtt_us"]["min"] <= local["echo_rtt_us"]["mean"] <= local["echo_rtt_us"]["max"]
+
+
+@pytest.mark.parametrize("how", [
+    ["--unordered", "--priority", "bulk"],
+    ["--reliability", "best-effort", "--protection", "latency"],
+    ["--reliability", "3", "--ttl", "5", "--congestion", "bbr"],
+    ["--protection", "efficient", "--congestion", "newreno"],
+])
+def test_ways_to_send(perf, how):
+    assert measured(perf, "-n", "2M", "--size", "3000", *how)["intact"]
+
+
+def test_people_get_a_table(perf):
+    result = client_of(perf, "-t", "0.3", "-i", "0.1")
+    assert result.returncode == 0
+    assert "goodput" in result.stdout and "Gbit/s" in result.stdout or "Mbit/s" in result.stdout
+    assert result.stdout.count("rtt") >= 2
+
+
+def test_wrong_key_is_refused(perf):
+    result = run("jetperf", "-c", perf.address, "--key", "00" * 32, "--json")
+    assert result.returncode == 1
+    assert "not trusted" in json.loads(result.stdout)["error"]
+
+
+def test_trust_is_learned(perf, tmp_path):
+    known = tmp_path / "known"
+    strict = run("jetperf", "-c", perf.address, "--trust", known, "-n", "1")
+    assert strict.returncode == 1 and "not trusted" in strict.stderr
+    assert run("jetperf", "-c", perf.address, "--trust", known, "--learn", "-n", "1").returncode == 0
+    assert perf.key in known.read_text()
+    assert run("jetperf", "-c", perf.address, "--trust", known, "-n", "1").returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["-c", "127.0.0.1"], ["-s", "-c", "127.0.0.1"], ["-s", "--size", "17M"], ["-s", "-P", "0"],
+    ["-s", "--priority", "low"], ["-s", "-t", "1", "-n", "1"], ["-s", "--echo", "-R"], ["-s", "--nonsense"], ["-s", "x"],
+])
+def test_wrong_usage(arguments):
+    result = run("jetperf", *arguments)
+    assert result.returncode == 2 and "--help" in result.stderr and result.stdout == ""
+    told = run("jetperf", "--json", *arguments)
+    assert told.returncode == 2 and json.loads(told.stdout)["error"] and told.stderr == ""
+
+
+def test_help_and_version():
+    for tool in ("jetperf", "jetcat"):
+        assert run(tool, "--help").stdout.startswith(f"Usage: {tool}")
+        assert run(tool, "--version").stdout.startswith(tool)
+
+
+# ---- jetcat ----
+
+def cat(listener, *arguments, **options):
+    return run("jetcat", listener.address, "--key", listener.key, *arguments, **options)
+
+
+def random_file(path, size):
+    path.write_bytes(random.Random(size).randbytes(size))
+    return path
+
+
+def test_pipe_both_ways(listen, tmp_path):
+    here, there = random_file(tmp_path / "here", 3_000_001), random_file(tmp_path / "there", 777)
+    with there.open("rb") as source, (tmp_path / "a").open("wb") as sink:
+        listener = listen("jetcat", "-l", "127.0.0.1:0", stdin=source, stdout=sink)
+    with here.open("rb") as source, (tmp_path / "b").open("wb") as sink:
+        assert cat(listener, stdin=source, stdout=sink).returncode == 0
+    assert listener.end()[0] == 0
+    assert (tmp_path / "a").read_bytes() == here.read_bytes()
+    assert (tmp_path / "b").read_bytes() == there.read_bytes()
+
+
+@pytest.mark.parametrize("listener_sends", [False, True])
+def test_files(listen, tmp_path, listener_sends):
+    files = [random_file(tmp_path / name, size) for name, size in (("big", 2_500_000), ("empty", 0), ("ünï", 1))]
+    sends = [argument for file in files for argument in ("--send", file)]
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    receives = ["--receive", inbox]
+    listener = listen("jetcat", "-l", "127.0.0.1:0", *(sends if listener_sends else receives))
+    result = cat(listener, "--json", *(receives if listener_sends else sends))
+    assert result.returncode == 0 and listener.end()[0] == 0, result
+    assert sorted(os.listdir(inbox)) == sorted(file.name for file in files)
+    for file, line in zip(files, result.stdout.splitlines()):
+        told = json.loads(line)
+        assert told["file"] == file.name and told["resumed_at"] == 0 and told["size"] == file.stat().st_size
+        assert told["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+        assert (inbox / file.name).read_bytes() == file.read_bytes()
+
+
+def test_resumes_after_the_sender_was_killed(listen, tmp_path):
+    with (tmp_path / "huge").open("wb") as file:  # sparse: takes a while to send, and no disk here
+        file.truncate(400 << 20)
+    (tmp_path / "in").mkdir()
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in", "-w", "1")
+    sender = subprocess.Popen([TOOLS / "jetcat", listener.address, "--key", listener.key, "--send", tmp_path / "huge"],
+                              stderr=subprocess.DEVNULL)
+    part = tmp_path / "in/huge.part"
+    deadline = time.monotonic() + WAIT
+    while not (part.exists() and part.stat().st_size > 1 << 20):
+        assert time.monotonic() < deadline and sender.poll() is None
+        time.sleep(0.005)
+    sender.send_signal(signal.SIGKILL)
+    sender.wait()
+    code, said = listener.end()
+    assert code == 1 and "silent" in said
+    kept = part.stat().st_size
+    assert 0 < kept < 400 << 20
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
+    result = cat(listener, "--json", "--send", tmp_path / "huge")
+    assert result.returncode == 0 and listener.end()[0] == 0
+    assert json.loads(result.stdout)["resumed_at"] == kept
+    assert os.listdir(tmp_path / "in") == ["huge"] and (tmp_path / "in/huge").stat().st_size == 400 << 20
+
+
+def test_begins_anew_when_the_part_is_of_another_file(listen, tmp_path):
+    file = random_file(tmp_path / "file", 300_000)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/file.part").write_bytes(b"something else")
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
+    result = cat(listener, "--json", "--send", file)
+    assert result.returncode == 0 and json.loads(result.stdout)["resumed_at"] == 0
+    assert (tmp_path / "in/file").read_bytes() == file.read_bytes()
+
+
+def test_never_writes_over_a_file(listen, tmp_path):
+    file = random_file(tmp_path / "file", 1000)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/file").write_bytes(b"mine")
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
+    result = cat(listener, "--send", file)
+    assert result.returncode == 1 and "is there already" in result.stderr
+    assert listener.end()[0] == 1
+    assert (tmp_path / "in/file").read_bytes() == b"mine" and os.listdir(tmp_path / "in") == ["file"]
+
+
+class Liar:
+    """A sender that says what it likes."""
+
+    def __init__(self, listener):
+        self.socket = jetplane.Socket(trust=jetplane.Trust.pin(listener.key)).connect(listener.address)
+        self.stream = self.socket.open()
+        self.ask(jetcat=1, role="send")
+
+    def tell(self, **what):
+        self.socket.write(self.stream, json.dumps(what).encode(), timeout=WAIT)
+
+    def ask(self, **what):
+        self.tell(**what)
+        return json.loads(self.socket.read(self.stream, timeout=WAIT).data)
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/b", "", "..", ".hidden", "bell\a", "x" * 251, 7])
+def test_refuses_unsafe_names(listen, tmp_path, name):
+    (tmp_path / "in").mkdir()
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
+    liar = Liar(listener)
+    assert "not a safe name" in liar.ask(file=name, size=5)["error"]
+    liar.socket.close()
+    assert listener.end()[0] == 1
+    assert os.listdir(tmp_path / "in") == [] and os.listdir(tmp_path) == ["in"]
+
+
+def test_follows_no_link(listen, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/file.part").symlink_to(tmp_path / "elsewhere")
+    liar = Liar(listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in"))
+    assert "file.part" in liar.ask(file="file", size=5)["error"]
+    liar.socket.close()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("data, sha256, code", [
+    (b"hello", hashlib.sha256(b"hullo").hexdigest(), 3),
+    (b"hell", hashlib.sha256(b"hell").hexdigest(), 3),
+    (b"hello!", hashlib.sha256(b"hello!").hexdigest(), 1),
+])
+def test_keeps_nothing_damaged(listen, tmp_path, data, sha256, code):
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path)
+    liar = Liar(listener)
+    assert liar.ask(file="file", size=5)["offset"] == 0
+    liar.tell(start=0)
+    liar.socket.write(liar.stream, b"d" + data)
+    assert "file" in liar.ask(sha256=sha256)["error"]
+    liar.socket.close()
+    assert listener.end()[0] == code
+    assert not (tmp_path / "file").exists()
+
+
+def test_roles_must_fit(listen, tmp_path):
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path)
+    result = cat(listener, "--receive", tmp_path)
+    assert result.returncode == 1 and listener.end()[0] == 1
+    assert "wants to receive, the other to receive" in result.stderr
+
+
+def test_jetcat_refuses_the_wrong_key(listen):
+    listener = listen("jetcat", "-l", "127.0.0.1:0", stdin=subprocess.DEVNULL)
+    result = run("jetcat", listener.address, "--key", "11" * 32, stdin=subprocess.DEVNULL)
+    assert result.returncode == 1 and "not trusted" in result.stderr and result.stdout == ""
