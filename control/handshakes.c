@@ -35,6 +35,15 @@ static int open_keys(struct handshakes *h)
     return identity_load(h->config->identity_file, server->identity, server->identity_secret);
 }
 
+static int open_tickets(struct handshakes *h)
+{
+    h->tickets = sodium_malloc(sizeof(*h->tickets));
+    if (!h->tickets)
+        return -ENOMEM;
+    resume_tickets_init(h->tickets, &hs_random_system, clock_us() / CLOCK_SECOND);
+    return 0;
+}
+
 int handshakes_init(struct handshakes *h, const struct config *config, struct dp *dp,
                     struct sessions *sessions)
 {
@@ -42,6 +51,8 @@ int handshakes_init(struct handshakes *h, const struct config *config, struct dp
 
     *h = (struct handshakes){.config = config, .dp = dp, .sessions = sessions};
     rc = open_keys(h);
+    if (rc == 0)
+        rc = open_tickets(h);
     if (rc < 0)
         return rc;
     h->rotate_at = clock_us() + COOKIE_ROTATION_US;
@@ -64,7 +75,8 @@ void handshakes_free(struct handshakes *h)
     recent_free(h->recent);
     if (h->aead)
         aead_free(h->aead);
-    sodium_free(h->keys); /* wipes them */
+    sodium_free(h->tickets); /* wipes them, as the keys */
+    sodium_free(h->keys);
 }
 
 void handshakes_up(struct handshakes *h)
@@ -115,18 +127,31 @@ static void send_retry(struct handshakes *h, const struct arrival *a)
     handshakes_count(h, HANDSHAKE_retries);
 }
 
+void handshakes_refuse(struct handshakes *h, const struct arrival *a)
+{
+    uint8_t refuse[RESUME_REFUSE_LEN];
+
+    resume_server_refuse(a->hello, refuse);
+    send_packet(h, a->path, refuse, sizeof(refuse));
+}
+
 /* ---- hellos ---- */
+
+static enum hs_server_error check_with(const struct hs_server *server, const struct arrival *a)
+{
+    uint64_t now_s = a->now / CLOCK_SECOND;
+
+    return a->len > WIRE_HS_HDR && arrival_resumes(a)
+               ? resume_server_check(server, a->hello, a->len, a->addr, now_s, true)
+               : hs_server_check(server, a->hello, a->len, a->addr, now_s, true);
+}
 
 /* HS_OK: well-formed, and its cookie proves the address. HS_BAD_COOKIE: well-formed. */
 static enum hs_server_error check(struct handshakes *h, const struct arrival *a)
 {
-    uint64_t now_s = a->now / CLOCK_SECOND;
-    enum hs_server_error error =
-        hs_server_check(&h->keys->server, a->hello, a->len, a->addr, now_s, true);
+    enum hs_server_error error = check_with(&h->keys->server, a);
 
-    if (error == HS_BAD_COOKIE)
-        error = hs_server_check(&h->keys->previous, a->hello, a->len, a->addr, now_s, true);
-    return error;
+    return error == HS_BAD_COOKIE ? check_with(&h->keys->previous, a) : error;
 }
 
 static struct rate half(struct rate rate)
@@ -145,7 +170,7 @@ static bool cookie_needed(struct handshakes *h, const struct arrival *a)
 {
     if (h->config->cookie == COOKIE_ALWAYS)
         return true;
-    if (hs_server_check(&h->keys->server, a->hello, a->len, a->addr, 0, false) == HS_BAD_COOKIE) {
+    if (hs_hello_has_cookie(a->hello)) { /* which is not good */
         handshakes_count(h, HANDSHAKE_bad_cookie);
         return true;
     }
@@ -233,5 +258,6 @@ void handshakes_tick(struct handshakes *h, uint64_t now)
         rotate_cookie_key(h->keys);
         h->rotate_at = now + COOKIE_ROTATION_US;
     }
+    resume_tickets_tick(h->tickets, &hs_random_system, now / CLOCK_SECOND);
     install_tick(h, now);
 }

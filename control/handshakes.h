@@ -1,5 +1,6 @@
-/* Handshakes: every ClientHello the data plane hands over ends here, in a session, a demand for a
- * cookie, or a counter. Keeps no session key: they go to the data plane and are wiped. */
+/* Handshakes: every ClientHello and ResumeHello the data plane hands over ends here, in a session,
+ * a demand for a cookie, or a counter. Keeps no session key: they go to the data plane and are
+ * wiped. */
 #ifndef CONTROL_HANDSHAKES_H
 #define CONTROL_HANDSHAKES_H
 
@@ -14,6 +15,7 @@
 #include "handshake.h"
 #include "jetplane/ctl.h"
 #include "recent.h"
+#include "resume.h"
 #include "sessions.h"
 
 enum { INSTALLS_MAX = 256 };
@@ -30,6 +32,11 @@ struct arrival {
     uint8_t addr[HS_ADDR_LEN];
     uint64_t now; /* us */
 };
+
+static inline bool arrival_resumes(const struct arrival *a)
+{
+    return a->hello[4] == WIRE_RESUME_HELLO;
+}
 
 /* A session on its way into the data plane. */
 struct install {
@@ -52,6 +59,7 @@ struct handshakes {
     struct dp *dp;
     struct sessions *sessions;
     struct handshake_keys *keys;
+    struct resume_tickets *tickets; /* in such memory, too */
     struct aead *aead;
     struct recent *recent;
 
@@ -88,6 +96,9 @@ static inline void path_address(const struct jp_path *path, uint8_t addr[HS_ADDR
     memcpy(addr, path->peer_ip, 16);
     be16_store(addr + 16, path->peer_port);
 }
+
+/* Say that the session cannot be resumed. */
+void handshakes_refuse(struct handshakes *h, const struct arrival *a);
 
 /* install.c */
 

@@ -19,9 +19,16 @@ static struct jp_ipc_credit credit_of(const struct hs_params *params)
     return (struct jp_ipc_credit){params->max_data, params->max_stream_data, params->max_message};
 }
 
-static int send_install(struct handshakes *h, const struct jp_path *path,
-                        const struct hs_result *result, const struct recent_reply *reply)
+/* What a handshake made; secret. */
+struct made {
+    struct hs_result result;
+    struct resume_early early; /* of len 0 when nothing was resumed */
+};
+
+static int send_install(struct handshakes *h, const struct jp_path *path, const struct made *made,
+                        const struct recent_reply *reply)
 {
+    const struct hs_result *result = &made->result;
     const struct hs_params *ours = &h->keys->server.params; /* as announced */
     uint32_t idle = ours->idle_timeout_ms;
     struct jp_ipc_install install = {
@@ -40,31 +47,63 @@ static int send_install(struct handshakes *h, const struct jp_path *path,
         .ours = credit_of(ours),
         .theirs = credit_of(&result->peer),
         .reply_len = reply->len,
+        .early_len = made->early.len,
     };
     int rc;
 
     memcpy(install.c2s_secret, result->c2s_secret, JP_IPC_SECRET);
     memcpy(install.s2c_secret, result->s2c_secret, JP_IPC_SECRET);
     memcpy(install.reply, reply->bytes, reply->len);
+    memcpy(install.reply + reply->len, made->early.frames, made->early.len);
+    if (hs_params_full(ours, &result->peer)) {
+        install.ticket_len = RESUME_TICKET_LEN;
+        resume_ticket_make(h->tickets, &h->keys->server, result->resumption, &hs_random_system,
+                           install.ticket);
+    }
     rc = dp_send(h->dp, &install, sizeof(install));
     sodium_memzero(&install, sizeof(install));
     return rc;
 }
 
+static enum hs_server_error answer_resume(struct handshakes *h, const uint8_t *hello, uint32_t spi,
+                                          struct made *made, struct recent_reply *reply)
+{
+    const struct hs_server *server = &h->keys->server;
+    enum hs_server_error error =
+        resume_server_open(server, h->tickets, h->aead, hello, &made->early);
+
+    if (error != HS_OK)
+        return error;
+    reply->len = RESUME_ACCEPT_LEN;
+    return resume_server_answer(server, h->aead, hello, &made->early, spi, &hs_random_system,
+                                &made->result, reply->bytes);
+}
+
+static enum hs_server_error answer_hello(struct handshakes *h, const uint8_t *hello, uint32_t spi,
+                                         struct made *made, struct recent_reply *reply)
+{
+    size_t len = 0;
+    enum hs_server_error error =
+        hs_server_answer(&h->keys->server, h->aead, hello, spi, &hs_random_system, &made->result,
+                         reply->bytes, &len);
+
+    made->early.len = 0;
+    reply->len = (uint16_t)len;
+    return error;
+}
+
 /* The expensive part, timed. */
-static enum hs_server_error answer(struct handshakes *h, const uint8_t *hello, uint32_t spi,
-                                   struct hs_result *result, struct recent_reply *reply)
+static enum hs_server_error answer(struct handshakes *h, const struct arrival *a, uint32_t spi,
+                                   struct made *made, struct recent_reply *reply)
 {
     struct timespec begin, end;
     enum hs_server_error error;
     uint64_t ns;
-    size_t len = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &begin);
-    error = hs_server_answer(&h->keys->server, h->aead, hello, spi, &hs_random_system, result,
-                             reply->bytes, &len);
+    error = arrival_resumes(a) ? answer_resume(h, a->hello, spi, made, reply)
+                               : answer_hello(h, a->hello, spi, made, reply);
     clock_gettime(CLOCK_MONOTONIC, &end);
-    reply->len = (uint16_t)len;
     ns = (uint64_t)(end.tv_sec - begin.tv_sec) * 1000000000u + (uint64_t)end.tv_nsec -
          (uint64_t)begin.tv_nsec;
     h->answers++;
@@ -77,10 +116,9 @@ static enum hs_server_error answer(struct handshakes *h, const uint8_t *hello, u
 static void count_error(struct handshakes *h, enum hs_server_error error)
 {
     static const enum handshake_counter counters[] = {
-        [-HS_MALFORMED] = HANDSHAKE_malformed,
-        [-HS_NO_SUITE] = HANDSHAKE_no_suite,
-        [-HS_BAD_COOKIE] = HANDSHAKE_bad_cookie,
-        [-HS_BAD_SHARE] = HANDSHAKE_bad_share,
+        [-HS_MALFORMED] = HANDSHAKE_malformed,   [-HS_NO_SUITE] = HANDSHAKE_no_suite,
+        [-HS_BAD_COOKIE] = HANDSHAKE_bad_cookie, [-HS_BAD_SHARE] = HANDSHAKE_bad_share,
+        [-HS_BAD_TICKET] = HANDSHAKE_bad_ticket,
     };
 
     handshakes_count(h, counters[-(int)error]);
@@ -91,15 +129,19 @@ static void count_error(struct handshakes *h, enum hs_server_error error)
 static bool make_session(struct handshakes *h, const struct arrival *a, uint32_t spi,
                          struct recent_reply *reply)
 {
-    struct hs_result result;
-    enum hs_server_error error = answer(h, a->hello, spi, &result, reply);
-    bool sent = error == HS_OK && send_install(h, a->path, &result, reply) == 0;
+    struct made made;
+    enum hs_server_error error = answer(h, a, spi, &made, reply);
+    bool sent = error == HS_OK && send_install(h, a->path, &made, reply) == 0;
 
-    sodium_memzero(&result, sizeof(result));
+    sodium_memzero(&made, sizeof(made));
     if (error != HS_OK)
         count_error(h, error);
     else if (!sent)
         handshakes_count(h, HANDSHAKE_lost);
+    else if (arrival_resumes(a))
+        handshakes_count(h, HANDSHAKE_resumed);
+    if (error != HS_OK && arrival_resumes(a))
+        handshakes_refuse(h, a);
     return sent;
 }
 

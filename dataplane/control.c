@@ -77,8 +77,9 @@ static void command_send(struct lcore *lc, const union request *in, size_t size)
 
 static const char *take_install(struct dataplane *dp, union request *in)
 {
-    if (in->install.reply_len > sizeof(in->install.reply))
-        return "INSTALL with a reply longer than the message";
+    if (in->install.reply_len + in->install.early_len > sizeof(in->install.reply) ||
+        in->install.ticket_len > sizeof(in->install.ticket))
+        return "INSTALL with a reply, early data or ticket longer than the message";
     command_send(dp->lcore[owner_of(dp, in->install.server_spi)], in, sizeof(in->install));
     return NULL;
 }

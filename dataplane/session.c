@@ -33,7 +33,8 @@ static bool is_valid(const struct lcore *lc, const struct jp_ipc_install *in)
            owner_of(lc->dp, in->server_spi) == lc->index && has_port(lc->dp, &in->path) &&
            lc->dp->listener_of[in->path.our_port] != 0 && in->idle_timeout_ms > 0 &&
            in->max_streams > 0 && in->max_packet >= MAX_PACKET_MIN &&
-           in->reply_len <= sizeof(in->reply);
+           in->reply_len + in->early_len <= sizeof(in->reply) &&
+           in->ticket_len <= sizeof(in->ticket);
 }
 
 static void refuse(struct lcore *lc, struct session *s)
@@ -84,6 +85,8 @@ static int install(struct lcore *lc, const struct jp_ipc_install *in)
     session_schedule(lc, s);
     if (in->reply_len > 0)
         egress_datagram(lc, &in->path, in->reply, in->reply_len);
+    if (s->full && in->early_len > 0)
+        transport_early(lc, s, in);
     return 0;
 }
 

@@ -68,7 +68,9 @@ static int parse_payload(struct lcore *lc, struct rte_mbuf *m, const uint8_t *pa
         p->text_len = info.text_len;
         return KEEP;
     case WIRE_HANDSHAKE:
-        return info.hs_type == WIRE_CLIENT_HELLO ? parse_hello(lc, m, payload, len) : JP_hs_type;
+        return info.hs_type == WIRE_CLIENT_HELLO || info.hs_type == WIRE_RESUME_HELLO
+                   ? parse_hello(lc, m, payload, len)
+                   : JP_hs_type;
     case WIRE_KEEPALIVE:
         return JP_keepalive;
     case WIRE_RESERVED:

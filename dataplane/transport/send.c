@@ -85,6 +85,8 @@ int transport_send(struct transport *t)
     struct rte_mbuf *m;
     uint64_t pn;
 
+    if (transport_held(t))
+        return 0;
     if (!number_free(t)) {
         count(lc, JP_tx_blocked, 1);
         return 0;
@@ -94,7 +96,8 @@ int transport_send(struct transport *t)
         count(lc, JP_tx_no_mbuf, 1);
         return -EAGAIN;
     }
-    packet = (struct conn_packet){.frames = rte_pktmbuf_mtod(m, uint8_t *)};
+    packet = (struct conn_packet){.frames = rte_pktmbuf_mtod(m, uint8_t *),
+                                  .room = s->confirmed ? 0 : UNPROVEN_FRAMES};
     if (!conn_send(conn_of(t), lc->now, s->tx.next_pn, &packet)) {
         rte_pktmbuf_free(m);
         return 0;

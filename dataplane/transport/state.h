@@ -60,7 +60,8 @@ struct transport {
     const struct service *service;
     struct drr_node turn;
     TAILQ_ENTRY(transport) next;
-    bool waits; /* in that list */
+    bool waits;        /* in that list */
+    uint16_t unproven; /* bytes it may send before the client has confirmed its keys */
 
     /* echo */
     bool finished;   /* the stream that is being echoed */
@@ -85,6 +86,8 @@ static inline struct conn *conn_of(const struct transport *t)
 
 /* The service has work: see that it runs this turn. */
 void service_wait(struct transport *t);
+/* Nothing may be sent before the client has confirmed its keys. */
+bool transport_held(const struct transport *t);
 /* There may be something to send: see that it is. */
 void transport_touch(struct transport *t);
 /* Note that the sink took in `len` bytes. */
@@ -93,6 +96,8 @@ static inline void count_delivered(struct transport *t, uint32_t len)
     count(t->lc, JP_messages, 1);
     count(t->lc, JP_delivered_bytes, len);
 }
+
+enum { UNPROVEN_FRAMES = 1200 }; /* of a packet before that */
 
 /* send.c: the sessions in turns send what they may. Returns packets. */
 unsigned transports_send(struct lcore *lc);

@@ -7,6 +7,7 @@
 #include "bytes.h"
 #include "egress/egress.h"
 #include "ingress/ingress.h"
+#include "resume.h"
 #include "setup.h"
 #include "state.h"
 #include "wire.h"
@@ -181,6 +182,8 @@ int transport_begin(struct lcore *lc, struct session *s, const struct jp_ipc_ins
         pool_put(&ts->sessions, t);
         return -EINVAL;
     }
+    if (in->ticket_len > 0)
+        conn_ticket(conn_of(t), in->ticket, in->ticket_len);
     lc->counter[JP_sessions_full]++;
     return 0;
 }
@@ -334,12 +337,40 @@ void transport_receive(struct lcore *lc, struct session *s, struct rte_mbuf *m)
     drop(lc, m, JP_transport);
 }
 
+/* What answers early data goes to an address that nobody has proven: three times what came. */
+void transport_early(struct lcore *lc, struct session *s, const struct jp_ipc_install *in)
+{
+    struct conn_received received = {
+        .frames = in->reply + in->reply_len,
+        .path = &s->path,
+        .len = in->early_len,
+        .bytes = RESUME_HELLO_LEN,
+    };
+
+    if (!transport_can_receive(s)) /* it comes again */
+        return;
+    s->full->unproven = CONN_AMPLIFICATION * RESUME_HELLO_LEN - in->reply_len;
+    replay_commit(&s->replay, 0);
+    conn_receive(conn_of(s->full), lc->now, &received);
+    transport_touch(s->full);
+}
+
+bool transport_held(const struct transport *t)
+{
+    struct conn_stats stats;
+
+    if (likely(t->session->confirmed))
+        return false;
+    conn_stats(conn_of(t), &stats);
+    return stats.bytes_sent + UNPROVEN_FRAMES + WIRE_OVERHEAD_MAX > t->unproven;
+}
+
 /* ---- timers ---- */
 
 uint64_t transport_deadline(const struct lcore *lc, const struct session *s)
 {
     const struct transport *t = s->full;
-    uint64_t at = conn_deadline(conn_of(t), lc->now);
+    uint64_t at = transport_held(t) ? UINT64_MAX : conn_deadline(conn_of(t), lc->now);
 
     return RTE_MIN(at, t->write_at);
 }

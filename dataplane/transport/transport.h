@@ -35,6 +35,9 @@ int transport_begin(struct lcore *lc, struct session *s, const struct jp_ipc_ins
  * until what was submitted to egress is sent. */
 void transport_end(struct lcore *lc, struct session *s);
 
+/* The early data of a session that was resumed, just installed. */
+void transport_early(struct lcore *lc, struct session *s, const struct jp_ipc_install *in);
+
 /* False: its packets must wait, uncounted, for memory. */
 bool transport_can_receive(const struct session *s);
 /* An authentic packet, its number just committed. Takes m. */

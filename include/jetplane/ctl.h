@@ -29,6 +29,8 @@ enum {
     X(no_suite, "hellos without a cipher suite in common")                                         \
     X(bad_cookie, "hellos with an expired or foreign cookie")                                      \
     X(bad_share, "hellos with an invalid key share")                                               \
+    X(bad_ticket, "resumptions refused: ticket unknown, old or used")                              \
+    X(resumed, "sessions resumed")                                                                 \
     X(limited, "hellos above the rate limits")                                                     \
     X(busy, "hellos while too many sessions were being installed")                                 \
     X(full, "hellos while the data plane had all its sessions")                                    \

@@ -24,6 +24,7 @@ enum {
     JP_IPC_SECRET = 32,
     JP_IPC_LIST_MAX = 64, /* sessions answered to one LIST */
     JP_IPC_PATHS = 4,     /* of a session */
+    JP_IPC_TICKET_MAX = 128,
 };
 
 enum jp_ipc_type {
@@ -37,7 +38,7 @@ enum jp_ipc_type {
     JP_IPC_STOP = 7,          /* header only: close all sessions and exit */
     /* data plane to control */
     JP_IPC_DATA_HELLO = 64,  /* struct jp_ipc_data_hello + descriptor */
-    JP_IPC_PUNT = 65,        /* struct jp_ipc_packet: a ClientHello came */
+    JP_IPC_PUNT = 65,        /* struct jp_ipc_packet: a ClientHello or ResumeHello came */
     JP_IPC_UNKNOWN_SPI = 66, /* struct jp_ipc_unknown: a data packet without session came */
     JP_IPC_INSTALLED = 67,   /* struct jp_ipc_installed */
     JP_IPC_RETIRED = 68,  /* struct jp_ipc_retired: also unasked, when a session ends by itself */
@@ -115,7 +116,8 @@ struct jp_ipc_unknown {
 };
 
 /* The owner lcore derives the keys, puts the session into its table and only then sends `reply`
- * (the ServerHello) along the path: no client can be faster than its session. */
+ * (the ServerHello or ResumeAccept) along the path: no client can be faster than its session. Then
+ * it reads the early data, if any, as the session's packet number 0. */
 struct jp_ipc_install {
     struct jp_ipc_header h;
     struct jp_path path;
@@ -133,7 +135,11 @@ struct jp_ipc_install {
     uint16_t our_max_streams;          /* as announced */
     uint16_t reply_len;                /* 0: none */
     struct jp_ipc_credit ours, theirs; /* as announced */
-    uint8_t reply[JP_IPC_PACKET_MAX];
+    uint16_t early_len;                /* full sessions; 0: none */
+    uint8_t ticket_len;                /* full sessions; 0: none */
+    uint8_t pad2[5];
+    uint8_t ticket[JP_IPC_TICKET_MAX]; /* for the client */
+    uint8_t reply[JP_IPC_PACKET_MAX];  /* and behind it the early data */
 };
 
 struct jp_ipc_installed {
@@ -236,7 +242,7 @@ static_assert(sizeof(struct jp_ipc_control_hello) == 16, "shared layout");
 static_assert(sizeof(struct jp_ipc_data_hello) == 632, "shared layout");
 static_assert(sizeof(struct jp_ipc_packet) == 1480, "shared layout");
 static_assert(sizeof(struct jp_ipc_unknown) == 104, "shared layout");
-static_assert(sizeof(struct jp_ipc_install) == 1584, "shared layout");
+static_assert(sizeof(struct jp_ipc_install) == 1720, "shared layout");
 static_assert(sizeof(struct jp_ipc_installed) == 16, "shared layout");
 static_assert(sizeof(struct jp_ipc_retire) == 16, "shared layout");
 static_assert(sizeof(struct jp_ipc_retired) == 16, "shared layout");

@@ -21,7 +21,7 @@ HELLO = struct.Struct("=16sIIIHBBHHBB6s52sI3I512s")
 IPC_PATH = struct.Struct("=64sQQQQQQIIHBBB3s")
 PATHS = 4
 SIZES = {
-    CONTROL_HELLO: 16, INSTALL: 1584, RETIRE: 16, SEND: 1480, LIST: 32, QUERY: 24, STOP: 8,
+    CONTROL_HELLO: 16, INSTALL: 1720, RETIRE: 16, SEND: 1480, LIST: 32, QUERY: 24, STOP: 8,
     DATA_HELLO: 632, PUNT: 1480, UNKNOWN_SPI: 104, INSTALLED: 16, RETIRED: 16, SESSION: 800,
     LIST_END: 24,
 }
@@ -246,7 +246,10 @@ class Install:
          n) = struct.unpack_from("=II32s32sIHHBBBxHH", body, 64)
         self.ours = struct.unpack_from("=III", body, 64 + 88)
         self.theirs = struct.unpack_from("=III", body, 64 + 100)
-        self.reply = body[64 + 112:64 + 112 + n]
+        early, ticket = struct.unpack_from("=HB", body, 64 + 112)
+        self.ticket = body[64 + 120:64 + 120 + ticket]
+        self.reply = body[64 + 248:64 + 248 + n]
+        self.early = body[64 + 248 + n:64 + 248 + n + early]
 
 
 def sent_packet(body):

@@ -410,10 +410,15 @@ int client_install(struct client *c)
                 .our_max_streams = c->plane->dp.config.max_streams,
                 .ours = {full->window, full->stream_window, full->max_message},
                 .theirs = c->credit,
+                .early_len = c->early_len,
+                .ticket_len = c->ticket_len,
             },
     };
     struct event event;
 
+    memset(command.u.install.ticket, 7, c->ticket_len);
+    if (c->early_len > 0)
+        memcpy(command.u.install.reply, c->early, c->early_len);
     secret_of(c, "c2s", command.u.install.c2s_secret);
     secret_of(c, "s2c", command.u.install.s2c_secret);
     assert_int_equal(epoch_tx_init(&c->tx, c->plane->aead, c->alg, command.u.install.c2s_secret),

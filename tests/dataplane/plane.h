@@ -73,7 +73,10 @@ struct client {
     uint8_t fec_k, fec_r;        /* asked of the server */
     struct jp_ipc_credit credit; /* given to it: of a full session */
     uint32_t idle_timeout_ms;
-    uint8_t ecn; /* of packets from it */
+    const uint8_t *early; /* frames of packet number 0, of a session that is resumed */
+    uint16_t early_len;
+    uint8_t ticket_len; /* of the ticket it gets: all 7 */
+    uint8_t ecn;        /* of packets from it */
     struct epoch_tx tx;
     struct epoch_rx rx;
 };
