@@ -86,7 +86,7 @@ static inline struct conn *conn_of(const struct transport *t)
 
 /* The service has work: see that it runs this turn. */
 void service_wait(struct transport *t);
-/* Nothing may be sent before the client has confirmed its keys. */
+/* Nothing more may be sent before the client has confirmed its keys. */
 bool transport_held(const struct transport *t);
 /* There may be something to send: see that it is. */
 void transport_touch(struct transport *t);
