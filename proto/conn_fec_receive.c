@@ -82,30 +82,33 @@ static enum rlc_verdict window_source(struct conn *c, const struct frame *f, uin
     return v;
 }
 
-/* One too old to know is read: its packet was acknowledged, so its data will not come again. One
+/* One too old to know is read, for it was acknowledged and so its data will not come again, but for
+ * its datagrams: it may have been rebuilt. One
  * too long to be copied is read too: nor can its repairs be, so it is never rebuilt. */
-bool fec_read_source(struct conn *c, const struct frame *f, uint64_t now)
+enum fec_reading fec_read_source(struct conn *c, const struct frame *f, uint64_t now)
 {
-    bool window = f->type == FRAME_RLC_SOURCE, bad, duplicate;
+    bool window = f->type == FRAME_RLC_SOURCE, bad, duplicate, late;
     uint32_t len = window ? f->u.rlc_source.symbol_len : f->u.fec_source.symbol_len;
 
     if (len > c->pools->fec.symbol_max || !have_rx(c, now))
-        return true;
+        return FEC_READ;
     sample(c, now);
     if (window) {
         enum rlc_verdict v = window_source(c, f, now);
 
         bad = v == RLC_BAD;
         duplicate = v == RLC_DUPLICATE;
+        late = v == RLC_LATE;
     } else {
         enum fec_verdict v = block_source(c, f, now);
 
         bad = v == FEC_BAD;
         duplicate = v == FEC_DUPLICATE;
+        late = v == FEC_LATE;
     }
     if (bad)
         conn_violation(c, "a source contradicts its repairs", now);
-    return !bad && !duplicate;
+    return bad || duplicate ? FEC_SKIP : late ? FEC_READ_STREAMS : FEC_READ;
 }
 
 static bool block_repair(struct conn *c, const struct frame *f, uint64_t now)

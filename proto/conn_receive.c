@@ -12,6 +12,7 @@ struct reading {
     bool probing; /* nothing but frames about paths so far */
     bool challenged;
     bool protected; /* a source or repair of FEC came */
+    bool late;      /* what is read may have been read before */
 };
 
 bool conn_can_receive(struct conn *c)
@@ -42,7 +43,7 @@ static void read_data(struct reading *r, const struct frame *f)
         return;
     if (f->type == FRAME_STREAM)
         stream_read(r->c, f, r->now);
-    else
+    else if (!r->late)
         r->c->ops->datagram(r->c, f->u.datagram.data, f->u.datagram.len);
 }
 
@@ -55,9 +56,13 @@ static void read_source(struct reading *r, const struct frame *f, const uint8_t 
     uint32_t len =
         f->type == FRAME_FEC_SOURCE ? f->u.fec_source.symbol_len : f->u.rlc_source.symbol_len;
 
+    enum fec_reading reading = fec_read_source(r->c, f, r->now);
+
     r->protected = true;
-    if (fec_read_source(r->c, f, r->now))
+    r->late = reading == FEC_READ_STREAMS;
+    if (reading != FEC_SKIP)
         read_frames(r, inside, symbol + len, true);
+    r->late = false;
 }
 
 static const uint8_t *behind_source(const struct frame *f)

@@ -383,8 +383,9 @@ bool fec_put_repair(struct build *b);
 /* Reports of what was rebuilt, NACK. */
 bool fec_report_due(const struct conn *c);
 void fec_put_reports(struct build *b);
-/* Receiving. Whether the source's frames are to be read now. */
-bool fec_read_source(struct conn *c, const struct frame *f, uint64_t now);
+/* Receiving. Whether the source's frames are to be read now: all, or those that may come twice. */
+enum fec_reading { FEC_SKIP, FEC_READ, FEC_READ_STREAMS };
+enum fec_reading fec_read_source(struct conn *c, const struct frame *f, uint64_t now);
 void fec_read_repair(struct conn *c, const struct frame *f, uint64_t now);
 /* How long what is missing may still be rebuilt; 0: the peer protects nothing now. */
 uint64_t fec_patience(const struct conn *c);
