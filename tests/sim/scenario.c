@@ -70,6 +70,7 @@ static void draw_limits(struct scenario *s, struct end_config *c)
 {
     struct hs_params *p = &c->conn.local;
 
+    p->idle_timeout_ms = 600000; /* readers may be late */
     p->max_streams = (uint16_t)scaled(s, 4, 200);
     p->max_packet = (uint16_t)(chance(s, 70) ? 1472 : 1280 + below(s, 7720));
     if (chance(s, 40))
@@ -108,6 +109,8 @@ static void draw_end(struct scenario *s, struct end_config *c)
     draw_limits(s, c);
     if (chance(s, 15))
         draw_small_pools(s, c);
+    else if (s->fate != FATE_DONE && chance(s, 30)) /* less than the windows promise */
+        c->pools.in_blocks = 4800 + (uint32_t)below(s, 500);
 }
 
 static void draw_ends(struct scenario *s)
@@ -141,6 +144,10 @@ static struct flow_plan draw_flow(struct scenario *s, bool datagrams)
     }
     if (chance(s, 20))
         p.interval_us = (uint32_t)scaled(s, 100, 20 * MS);
+    if (!s->small && chance(s, 1)) {
+        p.messages = (uint32_t)scaled(s, 500, 5000);
+        p.size_max = p.size_min + 1400;
+    }
     if (!datagrams && chance(s, 5))
         p.reset_after = 1 + (uint32_t)below(s, p.messages + 1);
     if (datagrams) {
@@ -168,7 +175,7 @@ static void draw_app(struct scenario *s)
             app_datagrams(&s->app, i, &plan);
         if (chance(s, 20)) {
             s->app.state[i].read_delay_us = (uint32_t)scaled(s, MS, 300 * MS);
-            s->app.state[i].read_batch = (uint32_t)below(s, 10);
+            s->app.state[i].read_batch = (uint32_t)(chance(s, 30) ? 0 : 20 + below(s, 50));
         }
     }
 }
@@ -267,6 +274,8 @@ void scenario_init(struct scenario *s, uint64_t seed)
 {
     *s = (struct scenario){.seed = seed, .rng = {seed * UINT64_C(0x9e3779b97f4a7c15)}};
     snprintf(net_label, sizeof(net_label), "TEST_SEED=%llu", (unsigned long long)seed);
+    s->fate = chance(s, 80) ? FATE_DONE : chance(s, 40) ? FATE_ABANDONED : FATE_HOSTILE;
+    s->end_at = s->fate == FATE_HOSTILE ? 20 * S : below(s, 2 * S);
     draw_link(s);
     draw_ends(s);
     net_init(&s->net, rng_next(&s->rng), &s->link[UP]);
@@ -278,12 +287,9 @@ void scenario_init(struct scenario *s, uint64_t seed)
     s->server = s->client->peer;
     for (unsigned i = 0; i < 2; i++)
         s->net.ends[i].skip_one_in = chance(s, 20) ? 1 + (uint32_t)below(s, 300) : 0;
-    s->fate = chance(s, 80) ? FATE_DONE : chance(s, 40) ? FATE_ABANDONED : FATE_HOSTILE;
-    s->end_at = s->fate == FATE_HOSTILE ? 20 * S : below(s, 2 * S);
-    if (s->fate == FATE_HOSTILE) {
-        s->app.hostile = true;
+    if (s->fate == FATE_HOSTILE)
         s->net.ends[below(s, 2)].mutate = (uint32_t)scaled(s, 1000, 300000);
-    }
+    s->app.hostile = s->fate == FATE_HOSTILE;
     app_start(&s->app, s->client);
 }
 

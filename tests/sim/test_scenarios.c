@@ -6,13 +6,13 @@
 
 #include "scenario.h"
 
-enum { S = 1000000, TIME_LIMIT = 600 * S, QUIET = 5 * S, MTU_FOUND = 30 * S };
+enum { S = 1000000, TIME_LIMIT = 1800 * S, QUIET = 5 * S, MTU_FOUND = 30 * S };
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
-enum { SCENARIOS = 300 };
+enum { SCENARIOS = 500 };
 #else
-enum { SCENARIOS = 4000 };
+enum { SCENARIOS = 10000 };
 #endif
 
 static struct scenario scenario;
