@@ -85,7 +85,8 @@ static void line_up(struct endpoint *e)
         }
 }
 
-/* Those that are done for now leave the list. */
+/* The list is empty then, but for those that have something to tell by now. Those that wait in line
+ * come back when they leave it. */
 static void settle(struct endpoint *e, uint64_t now)
 {
     jp_session *s = e->active, *next;
@@ -93,18 +94,19 @@ static void settle(struct endpoint *e, uint64_t now)
     e->active = NULL;
     e->active_tail = &e->active;
     for (; s; s = next) {
+        bool waits = drr_waits(&s->turn);
+
         next = s->next_active;
         s->active = false;
-        if (drr_waits(&s->turn)) {
-            session_touch(s);
-        } else if (s->state == SESSION_ENDED) {
+        if (s->state == SESSION_ENDED && !waits) {
             disarm(e, s);
             session_end(s);
-        } else {
-            arm(e, s, session_deadline(s, now));
-            if (s->tell || s->telling)
-                session_touch(s);
+            continue;
         }
+        if (!waits)
+            arm(e, s, session_deadline(s, now));
+        if (s->tell || s->telling)
+            session_touch(s);
     }
 }
 
@@ -133,13 +135,22 @@ void endpoint_enter(struct endpoint *e)
     e->inside++;
 }
 
+static bool has_work(const struct endpoint *e)
+{
+    bool waits = e->active;
+
+    for (unsigned i = 0; i < DRR_PRIORITIES; i++)
+        waits |= e->drr.turn[i] != NULL;
+    return waits && !endpoint_is_blocked(e);
+}
+
 void endpoint_leave(struct endpoint *e)
 {
     if (--e->inside)
         return;
     if (!e->users)
         endpoint_free(e);
-    else if (e->active && !endpoint_is_blocked(e))
+    else if (has_work(e))
         jp_timer_start_at(e->timer, 0, 0);
     else if (e->deadlines.root)
         jp_timer_start_at(e->timer, e->deadlines.root->at, 0);

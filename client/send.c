@@ -98,6 +98,7 @@ static void serve(struct endpoint *e, jp_session *s, uint64_t now)
         length = add_packet(e, s, now);
     if (length == 0) {
         drr_remove(&e->drr, node);
+        session_touch(s); /* to be settled */
         return;
     }
     drr_charge(&e->drr, node, length);
