@@ -41,6 +41,7 @@ int conn_init(struct conn *c, const struct conn_config *config, uint64_t now)
 void conn_fini(struct conn *c)
 {
     conn_streams_fini(c);
+    copy_drop(c);
     fec_fini(c);
     paths_fini(c);
 }

@@ -85,7 +85,7 @@ static void packet_lost(struct conn *c, struct conn_path *path, const struct sen
     path->packets_lost++;
     if (p->flags & SENT_MTU_PROBE)
         mtu_lost(c, path, p->bytes, now);
-    for (unsigned i = 0; i < p->n; i++) {
+    for (unsigned i = 0; i < p->n && !(p->flags & SENT_COPY); i++) {
         if (p->items[i].type == FRAME_PATH_USE)
             path_item_lost(c, path, &p->items[i]);
         if (p->flags & SENT_RECOVERED && is_fragment(&p->items[i]))

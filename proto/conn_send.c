@@ -150,7 +150,7 @@ static bool put_datagram(struct build *b, struct conn_datagrams *d)
     b->p = frame_put_datagram_hdr_len(b->p, m->len);
     memcpy(b->p, m->data, m->len);
     b->p += m->len;
-    b->eliciting = true;
+    b->eliciting = b->datagrams = true;
     drr_charge(&c->drr, &d->turn, (uint32_t)(b->p - frame));
     datagram_free(c, d, SENDQ_ACKED);
     return true;
@@ -177,10 +177,13 @@ static void put_data(struct build *b)
         if (!(d ? put_datagram(b, d) : put_fragment(b, stream_of(node))))
             break;
     }
-    if (b->p == first)
+    if (b->p == first) {
         b->p = header;
-    else if (hdr > 0)
+    } else if (hdr > 0) {
         fec_wrap(b, class, header, b->p);
+        b->datagrams &= b->items[b->n - 1].type != FRAME_FEC_SOURCE &&
+                        b->items[b->n - 1].type != FRAME_RLC_SOURCE;
+    }
 }
 
 /* ---- the packet ---- */
@@ -218,7 +221,8 @@ static int finish(struct build *b, struct conn_packet *p)
         record->bytes = (uint16_t)bytes;
         record->n = b->n;
         memcpy(record->items, b->items, b->n * sizeof(b->items[0]));
-        record->flags |= (ect ? SENT_ECT : 0) | (b->probe ? SENT_MTU_PROBE : 0);
+        record->flags |=
+            (ect ? SENT_ECT : 0) | (b->probe ? SENT_MTU_PROBE : 0) | (b->copy ? SENT_COPY : 0);
         congestion_on_sent(&path->congestion, record, b->now);
         pacer_on_sent(&path->pacer, path->congestion.pacing_rate, bytes, b->now);
         path->probes -= path->probes > 0;
@@ -303,6 +307,19 @@ static int send_on(struct conn_path *path, bool probe, struct conn *c, uint64_t 
     if ((probe || c->ping_due) && !b.eliciting)
         put_ping(&b);
     c->ping_due &= !b.eliciting;
+    if (!finish(&b, p))
+        return 0;
+    copy_keep(&b, payload_of(p->len));
+    return 1;
+}
+
+static int send_copy(struct conn_path *path, struct conn *c, uint64_t now, uint64_t pn,
+                     struct conn_packet *p)
+{
+    struct build b;
+
+    build_init(&b, c, path, now, pn, p);
+    copy_put(&b);
     return finish(&b, p);
 }
 
@@ -354,6 +371,9 @@ static int send_any(struct conn *c, uint64_t now, uint64_t pn, struct conn_packe
     uint32_t size;
 
     c->pace_at = UINT64_MAX;
+    while ((path = copy_next(c, now)) != NULL)
+        if (can_elicit(c, path, false))
+            return send_copy(path, c, now, pn, p);
     if ((path = path_control_due(c, now)) != NULL && send_path_frames(path, c, now, pn, p))
         return 1;
     if ((path = path_to_probe(c)) != NULL)

@@ -8,6 +8,7 @@
  *   conn_receive.c  frames in
  *   conn_ack.c      acknowledgements in both directions, what was lost
  *   conn_send.c     packets out
+ *   conn_copy.c     packets out once more
  *   conn_path.c     paths: validation, migration, use; conn_mtu.c: path MTU discovery
  *   conn_fec.c      FEC both ways */
 #ifndef PROTO_CONN_STATE_H
@@ -129,6 +130,7 @@ struct conn_path {
     bool ecn; /* the path lets ECN through, as far as is known */
 };
 
+struct conn_copy;   /* conn_copy.c */
 struct conn_fec_tx; /* conn_fec.h */
 struct conn_fec_rx;
 
@@ -153,6 +155,7 @@ struct conn {
     /* sent and acknowledged */
     uint64_t next_pn;           /* one more than the highest number sent */
     uint64_t pace_at;           /* when conn_send may go on; UINT64_MAX: not by itself */
+    struct conn_copy *copy;     /* of the packet sent last, to leave along other paths */
     uint64_t ect_acked;         /* packets we sent as ECN-capable that were acknowledged */
     uint64_t acked_end;         /* one more than the highest number of ours acknowledged */
     uint64_t peer_ect, peer_ce; /* as the peer counts them */
@@ -209,7 +212,9 @@ struct build {
     uint8_t n; /* items */
     bool eliciting;
     bool acks;
-    bool probe; /* of MTU discovery */
+    bool probe;     /* of MTU discovery */
+    bool copy;      /* of one that was sent */
+    bool datagrams; /* unprotected: read twice if they come twice */
 };
 /* Room for one more frame of `size` bytes that is to be known again? */
 static inline bool build_fits(const struct build *b, size_t size)
@@ -322,6 +327,14 @@ void ack_write(struct build *b);
 void ack_give_up(struct conn *c, struct conn_path *path, uint64_t now);
 /* The loss timer of a path. */
 void ack_timeout(struct conn *c, struct conn_path *path, uint64_t now);
+
+/* ---- conn_copy.c ---- */
+/* b, of so many bytes, was sent: keep it if another path takes copies. */
+void copy_keep(const struct build *b, uint32_t bytes);
+/* The path of the next copy, NULL: no more. Then write it. */
+struct conn_path *copy_next(struct conn *c, uint64_t now);
+void copy_put(struct build *b);
+void copy_drop(struct conn *c);
 
 /* ---- conn_path.c ---- */
 void paths_init(struct conn *c, uint64_t now);

@@ -23,12 +23,13 @@ enum {
 };
 
 enum sent_flag {
-    SENT_LOST = 1,        /* declared lost */
-    SENT_RECOVERED = 2,   /* the peer rebuilt it from FEC: nothing to send again */
-    SENT_ECT = 4,         /* sent as ECN-capable */
-    SENT_APP_LIMITED = 8, /* sent for want of data below what congestion control allowed */
-    SENT_MTU_PROBE = 16,  /* its loss says nothing about congestion */
-    SENT_AFTER_ACKED = 32 /* a packet between this and the record before it was acknowledged */
+    SENT_LOST = 1,         /* declared lost */
+    SENT_RECOVERED = 2,    /* the peer rebuilt it from FEC: nothing to send again */
+    SENT_ECT = 4,          /* sent as ECN-capable */
+    SENT_APP_LIMITED = 8,  /* sent for want of data below what congestion control allowed */
+    SENT_MTU_PROBE = 16,   /* its loss says nothing about congestion */
+    SENT_AFTER_ACKED = 32, /* a packet between this and the record before it was acknowledged */
+    SENT_COPY = 64         /* of another packet: its loss is no loss of data */
 };
 
 /* One frame of a packet, as its sender knows it again. */

@@ -220,6 +220,85 @@ static void bulk_never_starves(void **state)
     assert_true(ratio > 7 && ratio < 9);
 }
 
+/* ---- several paths ---- */
+
+static void add_path(enum path_use use)
+{
+    struct jp_path path = end_path(client, 0, 1);
+
+    run(S);
+    assert_true(conn_path_add(client->conn, &path, use, net.sim.now) > 0);
+    end_pump(client);
+    run(S);
+    assert_int_equal(app.state[0].paths[CONN_PATH_VALIDATED], 1);
+    assert_int_equal(app.state[1].paths[CONN_PATH_VALIDATED], 1);
+}
+
+static void darken(unsigned link)
+{
+    net.link[link][UP].config.blackhole = net.link[link][DOWN].config.blackhole = true;
+}
+
+/* One path breaks: the other has everything already. */
+static void duplicates_hide_a_broken_path(void **state)
+{
+    struct flow_plan plan = messages(500, 500, 10 * MS);
+    const struct app_stream *s;
+    struct conn_stats stats;
+
+    (void)state;
+    s = app_stream(&app, false, 2 * S, &plan, &nothing);
+    start();
+    add_path(PATH_DUPLICATE);
+    conn_path_set(client->conn, 0, PATH_DUPLICATE, net.sim.now);
+    end_pump(client);
+    run(2 * S);
+    darken(1);
+    run(4 * S);
+    assert_int_equal(s->flow[0].received, 500);
+    assert_in_range(s->flow[0].latency_max, 20 * MS, 25 * MS);
+    conn_stats(client->conn, &stats);
+    assert_true(stats.path[1].sent > 100);
+}
+
+static void standby_takes_over(void **state)
+{
+    struct flow_plan plan = messages(500, 500, 10 * MS);
+    struct conn_stats stats;
+
+    (void)state;
+    app_stream(&app, false, 2 * S, &plan, &plan);
+    start();
+    add_path(PATH_STANDBY);
+    run(2 * S);
+    conn_stats(client->conn, &stats);
+    assert_true(stats.path[1].sent < 10);
+    darken(0);
+    run(20 * S);
+    assert_true(app_done(&app));
+    app_check(&app);
+}
+
+/* Twice the links, nearly twice the data. */
+static void paths_share(void **state)
+{
+    struct flow_plan bulk = messages(2000, 60000, 0);
+    uint32_t before;
+    double share;
+
+    (void)state;
+    config.conn.congestion = congestion_find("bbr");
+    app_stream(&app, false, 2 * S, &bulk, &nothing);
+    start();
+    add_path(PATH_SHARE);
+    run(3 * S);
+    before = app.stream[0].flow[0].received;
+    run(10 * S);
+    share = (app.stream[0].flow[0].received - before) * 60000.0 * 8 / 10 / (double)line.rate;
+    printf("two paths of one link's rate carry %.2f times as much\n", share);
+    assert_true(share > 1.6);
+}
+
 /* ---- the end ---- */
 
 static void close_says_why(void **state)
@@ -505,6 +584,9 @@ int main(void)
         TEST(ids_come_back),
         TEST(bulk_never_delays_system),
         TEST(bulk_never_starves),
+        TEST(duplicates_hide_a_broken_path),
+        TEST(standby_takes_over),
+        TEST(paths_share),
         TEST(close_says_why),
         TEST(three_misses_are_death),
         TEST(idle_sessions_end),
