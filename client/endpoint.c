@@ -137,11 +137,11 @@ void endpoint_enter(struct endpoint *e)
 
 static bool has_work(const struct endpoint *e)
 {
-    bool waits = e->active;
+    bool waits = e->active || e->out.sent < e->out.count;
 
     for (unsigned i = 0; i < DRR_PRIORITIES; i++)
         waits |= e->drr.turn[i] != NULL;
-    return waits && !endpoint_is_blocked(e);
+    return waits && !e->full;
 }
 
 void endpoint_leave(struct endpoint *e)

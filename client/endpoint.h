@@ -72,6 +72,7 @@ struct endpoint {
     const struct udp_packet *arrivals[AEAD_BURST_MAX];
     struct socket *arrived_at;
     struct burst out;
+    struct socket *full; /* that must be writable again before more is sent; NULL: none */
 
     struct buffer message, expanded; /* being delivered */
     uint64_t workspace[COMPRESS_WORKSPACE / 8];
@@ -113,12 +114,8 @@ void endpoint_take(struct socket *socket, struct udp_packet *packets, unsigned n
 /* send.c */
 /* Send what those that wait have, as far as sockets let us. */
 void endpoint_send(struct endpoint *e, uint64_t now);
-/* What a full socket left over. */
-void endpoint_resume(struct endpoint *e);
-static inline bool endpoint_is_blocked(const struct endpoint *e)
-{
-    return e->out.sent < e->out.count;
-}
+/* The socket is writable again, or gone. */
+void endpoint_resume(struct socket *socket);
 /* One packet that needs no session, at once; 0 or an error of send. */
 int endpoint_send_one(struct socket *socket, const struct jp_path *path, uint8_t *data,
                       size_t length);

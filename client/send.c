@@ -26,6 +26,7 @@ static bool send_sealed(struct endpoint *e)
 
         if (sent == JP_SEND_WOULD_BLOCK) {
             jp_watch_set(socket->watch, JP_READABLE | JP_WRITABLE);
+            e->full = socket;
             return false;
         }
         b->sent += sent > 0 ? (unsigned)sent : 1;
@@ -40,12 +41,12 @@ static bool flush(struct endpoint *e)
     return send_sealed(e);
 }
 
-void endpoint_resume(struct endpoint *e)
+void endpoint_resume(struct socket *socket)
 {
-    for (unsigned i = 0; i < e->n_sockets; i++)
-        if (e->sockets[i])
-            jp_watch_set(e->sockets[i]->watch, JP_READABLE);
-    send_sealed(e);
+    if (socket->endpoint->full != socket)
+        return;
+    socket->endpoint->full = NULL;
+    jp_watch_set(socket->watch, JP_READABLE);
 }
 
 /* Where it goes, as the socket takes it. */
@@ -121,7 +122,7 @@ void endpoint_send(struct endpoint *e, uint64_t now)
     unsigned bursts = 0;
     jp_session *s;
 
-    if (endpoint_is_blocked(e))
+    if (e->full || !send_sealed(e))
         return;
     while (bursts < BURSTS && (s = next_session(e))) {
         bool rekey = tunnel_next(&s->tunnel) == TUNNEL_REKEY;

@@ -12,7 +12,7 @@ static void ready(jp_watch *watch, unsigned events)
     endpoint_enter(e);
     socket->users++; /* callbacks may end its last session */
     if (events & JP_WRITABLE)
-        endpoint_resume(e);
+        endpoint_resume(socket);
     if (events & (JP_READABLE | JP_HANGUP))
         endpoint_receive(socket);
     socket_release(socket);
@@ -112,6 +112,7 @@ void socket_release(struct socket *socket)
     if (--socket->users)
         return;
     forget(e, socket);
+    endpoint_resume(socket);
     for (int i = 0; i < 2; i++)
         if (e->client[i] == socket)
             e->client[i] = NULL;

@@ -46,7 +46,7 @@ static void waits_for_full_sockets(void **state)
         assert_int_equal(jp_stream_send(stream, message, sizeof(message)), 0);
     while (w.server.messages < 3 && turns++ < 100000) {
         jp_loop_run_once(w.loop, 1000000);
-        blocked += endpoint_is_blocked(w.loop->endpoint);
+        blocked += w.loop->endpoint->full != NULL;
     }
     assert_int_equal(w.server.messages, 3);
     assert_int_equal(w.server.sum, 3 * sum_of(message, sizeof(message)));
@@ -56,9 +56,52 @@ static void waits_for_full_sockets(void **state)
     world_free(&w);
 }
 
+/* The session that fills its own socket is gone while it waits: the others go on. */
+static void goes_on_without_full_sockets(void **state)
+{
+    static uint8_t message[1 << 20];
+    jp_address any = {.family = JP_IPV4};
+    jp_session *filler, *other;
+    jp_stream *stream;
+    int small = 65536;
+    char text[JP_ADDRESS_TEXT];
+    struct world w;
+
+    (void)state;
+    if (!slow_loopback())
+        skip();
+    world_init(&w, "127.0.0.1:0", NULL);
+    jp_address_format(&w.address, text, sizeof(text));
+    assert_int_equal(jp_connect(&filler, w.loop, w.client.context, text, &any, 0), 0);
+    assert_int_equal(jp_connect(&other, w.loop, w.client.context, text, NULL, 0), 0);
+    run_until(&w, &w.client.opened, 2);
+    assert_ptr_not_equal(filler->sockets[0], other->sockets[0]);
+    setsockopt(filler->sockets[0]->udp.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+    jp_stream_open(&stream, filler, JP_STREAM_ANY, NULL);
+    for (int i = 0; i < 3; i++)
+        jp_stream_send(stream, message, sizeof(message));
+    for (int i = 0; i < 100000 && !w.loop->endpoint->full; i++)
+        jp_loop_run_once(w.loop, 1000000);
+    assert_ptr_equal(w.loop->endpoint->full, filler->sockets[0]);
+    filler->mute = true; /* as after a Reset */
+    drr_remove(&w.loop->endpoint->drr, &filler->turn);
+    session_over(filler, JP_CLOSED_RESET, 0, "");
+    run_until(&w, &w.client.closed, 1);
+    w.client.session = other;
+    jp_stream_open(&stream, other, JP_STREAM_ANY, NULL);
+    jp_stream_send(stream, "alive", 5);
+    run_until(&w, &w.server.messages, 1);
+    w.server.session = NULL;
+    for (unsigned i = 0; i < ENDPOINT_HEADS; i++)
+        for (jp_session *s = w.loop->endpoint->sessions[i]; s; s = s->next_by_spi)
+            jp_session_close(s, 0, NULL);
+    world_free(&w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(waits_for_full_sockets)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(waits_for_full_sockets),
+                                       cmocka_unit_test(goes_on_without_full_sockets)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
