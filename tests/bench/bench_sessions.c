@@ -10,7 +10,7 @@
 #include "plane.h"
 #include "stopwatch.h"
 
-static const char usage[] = "usage: bench_sessions COUNT    1 to 1000000\n";
+static const char usage[] = "usage: bench_sessions COUNT [full]    1 to 1000000\n";
 
 enum { PACKETS = 200000, TURNS = 1000, SIZE = 64, SPI_FIRST = 0x1000000 };
 
@@ -28,8 +28,9 @@ static double resident_mib(void)
 
 /* All sessions have the same secrets, so that one client can speak for each. SPIs count up: the
  * table mixes them. */
-static void install(struct plane *plane, const struct client *c, uint32_t spi)
+static void install(struct plane *plane, const struct client *c, uint32_t spi, bool full)
 {
+    const struct jp_ipc_credit credit = {1 << 18, 1 << 15, 1 << 14};
     struct jp_ipc_install in = {
         .path = c->path,
         .server_spi = spi,
@@ -39,6 +40,11 @@ static void install(struct plane *plane, const struct client *c, uint32_t spi)
         .max_packet = 1472,
         .alg = (uint8_t)c->alg,
     };
+
+    if (full) {
+        in.our_max_streams = 100;
+        in.ours = in.theirs = credit;
+    }
 
     if (session_install(plane->dp.lcore[0], &in) != 0) {
         fprintf(stderr, "bench_sessions: session %u was refused\n", spi);
@@ -106,7 +112,8 @@ static void time_turns(struct plane *plane)
 
 int main(int argc, char **argv)
 {
-    uint32_t count = argc == 2 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
+    bool full = argc == 3 && strcmp(argv[2], "full") == 0;
+    uint32_t count = argc == 2 + full ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
     void *state;
 
     if (count == 0 || count > 1000000) {
@@ -123,7 +130,7 @@ int main(int argc, char **argv)
     c.path.our_port = PLANE_DISCARD;
     epoch_tx_init(&c.tx, plane->aead, c.alg, secret);
     for (uint32_t i = 0; i < count; i++)
-        install(plane, &c, SPI_FIRST + i);
+        install(plane, &c, SPI_FIRST + i, full);
     watch = stopwatch_since(watch);
     double mib = resident_mib() - before;
 

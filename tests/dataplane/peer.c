@@ -156,6 +156,7 @@ static void read_all(struct peer *p, uint32_t id)
 {
     struct peer_stream *s = stream_of(p, id);
     struct reassembly_message *m;
+    struct conn_stream_info info;
 
     while (!p->stalled && (m = conn_read(p->conn, id))) {
         uint64_t number = check_bytes(p, m, id);
@@ -169,6 +170,8 @@ static void read_all(struct peer *p, uint32_t id)
             assert_int_equal(m->seq, s->received);
         if (s)
             s->received++;
+        assert_true(conn_stream_info(p->conn, id, &info));
+        assert_int_equal(info.unordered, p->unordered);
         p->messages++;
         p->bytes += m->len;
         conn_release(p->conn, id, m, p->client.plane->now);
@@ -372,6 +375,11 @@ struct peer_stream *peer_open(struct peer *p, uint32_t messages,
     assert_true(id >= 0);
     *s = (struct peer_stream){.id = id, .to_write = messages};
     return s;
+}
+
+void peers_forget(void)
+{
+    memset(peers, 0, sizeof(peers));
 }
 
 /* ---- time ---- */

@@ -50,6 +50,8 @@ struct peer {
 struct peer *peer_start(struct plane *plane, unsigned n, uint16_t listener);
 /* The session need not be over. */
 void peer_free(struct peer *p);
+/* Those that a test which failed left behind. */
+void peers_forget(void);
 /* One more stream; NULL config: the default. */
 struct peer_stream *peer_open(struct peer *p, uint32_t messages,
                               const struct conn_stream_config *config);

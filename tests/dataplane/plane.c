@@ -98,7 +98,7 @@ static void configure(struct dataplane *dp)
         .punt_burst = 4,
         .reset_rate = 10,
         .reset_burst = 4,
-        .full = {.sessions = 256,
+        .full = {.sessions = 4000000, /* as above */
                  .max_message = 16384,
                  .window = 262144,
                  .window_max = 1048576,
