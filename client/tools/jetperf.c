@@ -7,7 +7,7 @@
 #include "jetperf_options.h"
 
 static struct options options;
-static jp_timer *ticker; /* of a client's intervals */
+static jp_timer *ticker, *waker; /* of a client: intervals, and lost echoes */
 static int exit_code;
 
 struct lane *lane_of(jp_stream *stream)
@@ -29,6 +29,12 @@ static void tick(jp_timer *timer)
     report_interval(t, jp_loop_now(jp_timer_loop(timer)), false);
 }
 
+/* Only lets the loop turn: what waits for echoes that are lost looks again. */
+static void wake(jp_timer *timer)
+{
+    (void)timer;
+}
+
 static void begin_client(struct test *t)
 {
     int error = 0;
@@ -45,6 +51,8 @@ static void begin_client(struct test *t)
         tool_fail_error(t->tool, "streams", error);
     if (options.interval)
         jp_timer_start(ticker, options.interval, options.interval);
+    if (t->plan.echo)
+        jp_timer_start(waker, 10000, 10000);
 }
 
 static void on_open(jp_session *session)
@@ -78,6 +86,7 @@ void test_done(struct test *t)
     t->phase = PHASE_DONE;
     exit_code = verdict ? TOOL_WRONG : TOOL_OK;
     jp_timer_stop(ticker);
+    jp_timer_stop(waker);
     if (options.interval)
         report_interval(t, jp_loop_now(jp_session_loop(t->session)), true);
     report_end(t, verdict);
@@ -185,6 +194,8 @@ int main(int argc, char **argv)
         error = jp_context_create(&context, &callbacks, &options.settings, 0);
     if (!error)
         error = jp_timer_create(&ticker, loop, tick, sizeof(struct test *));
+    if (!error)
+        error = jp_timer_create(&waker, loop, wake, 0);
     if (error)
         tool_fail_error(&options.tool, "starting", error);
     watch_signals(loop);

@@ -14,6 +14,7 @@ enum {
     STREAMS_MAX = 1000, /* of a direction */
     ECHO_HEADER = 16,   /* bytes: number of the message, time it was sent */
     ECHO_WINDOW = 16,   /* messages under way on a stream */
+    ECHO_SLOTS = 64,    /* one that is this far behind the latest is lost, unless it is reliable */
     CONTROL_MAX = 16384,
     CODE_DONE = JP_CODE_APPLICATION, /* all went well */
     CODE_REFUSED,
@@ -59,11 +60,12 @@ struct lane {
     uint64_t end;      /* of those received: the highest and one */
     uint64_t got;
     struct held *held;
-    bool ours;    /* opened here */
-    bool stopped; /* nothing more to send */
+    unsigned waiting; /* slots in use */
+    bool ours;        /* opened here */
+    bool stopped;     /* nothing more to send */
     struct {
         uint64_t number, at; /* at 0: free */
-    } slots[ECHO_WINDOW];    /* of an echoing client: messages under way, by number */
+    } slots[ECHO_SLOTS];     /* of an echoing client: messages under way, by number */
 };
 
 enum phase { PHASE_AGREE, PHASE_RUN, PHASE_DRAIN, PHASE_DONE };
@@ -109,9 +111,6 @@ void flow_stream_close(jp_stream *stream, enum jp_stream_end how);
 
 void echo_pump(struct test *t);
 void echo_check(jp_stream *stream, const uint8_t *data, size_t size);
-/* Not back in time; all of them with `now` = UINT64_MAX. */
-void echo_expire(struct test *t, struct lane *lane, uint64_t now);
-bool echo_waits(const struct lane *lane);
 void echo_answer(jp_stream *stream, const void *data, size_t size);
 void echo_go_on(jp_stream *stream);
 void echo_release(struct held *held); /* NULL is fine */

@@ -6,8 +6,6 @@
 
 #include "jetperf.h"
 
-enum { PATIENCE = 2000000 }; /* us, for an echo */
-
 static uint64_t now_of(const struct test *t)
 {
     return jp_loop_now(jp_session_loop(t->session));
@@ -40,8 +38,9 @@ static bool send_one(struct test *t, jp_stream *stream, uint64_t now)
     memcpy(message + ECHO_HEADER, t->pattern + n % 256, t->plan.size - ECHO_HEADER);
     if (jp_stream_send(stream, message, t->plan.size) < 0)
         return false;
-    lane->slots[n % ECHO_WINDOW].number = n;
-    lane->slots[n % ECHO_WINDOW].at = now;
+    lane->slots[n % ECHO_SLOTS].number = n;
+    lane->slots[n % ECHO_SLOTS].at = now;
+    lane->waiting++;
     lane->next++;
     t->tally.queued += t->plan.size;
     return true;
@@ -52,6 +51,39 @@ static bool is_all_sent(const struct test *t)
     return t->plan.bytes && t->tally.queued >= t->plan.bytes;
 }
 
+static void set_free(struct lane *lane, unsigned slot)
+{
+    lane->slots[slot].at = 0;
+    lane->waiting--;
+}
+
+static bool is_reliable(const struct test *t)
+{
+    return t->plan.options.reliability == JP_RELIABLE && !t->plan.options.ttl;
+}
+
+/* Give up those that may be lost and take far longer than the others did. */
+static void expire(struct test *t, struct lane *lane, uint64_t now)
+{
+    const struct tally *n = &t->tally;
+    uint64_t patience = 100000 + (n->echoes ? 8 * n->rtt_sum / n->echoes : 1000000);
+    unsigned oldest = lane->next % ECHO_SLOTS;
+
+    if (is_reliable(t))
+        return;
+    for (unsigned i = 0; i < ECHO_SLOTS; i++)
+        if (lane->slots[i].at && (i == oldest || now - lane->slots[i].at > patience)) {
+            set_free(lane, i);
+            t->tally.missing++;
+        }
+}
+
+static bool has_room(const struct lane *lane)
+{
+    return !lane->stopped && lane->waiting < ECHO_WINDOW &&
+           !lane->slots[lane->next % ECHO_SLOTS].at;
+}
+
 void echo_pump(struct test *t)
 {
     uint64_t now = now_of(t);
@@ -59,31 +91,12 @@ void echo_pump(struct test *t)
     for (unsigned i = 0; i < t->n_lanes; i++) {
         struct lane *lane = lane_of(t->lanes[i]);
 
-        echo_expire(t, lane, now);
-        while (!lane->stopped && !is_all_sent(t) && !lane->slots[lane->next % ECHO_WINDOW].at)
-            if (!send_one(t, t->lanes[i], now))
-                break;
+        do
+            expire(t, lane, now);
+        while (has_room(lane) && !is_all_sent(t) && send_one(t, t->lanes[i], now));
     }
     if (is_all_sent(t))
         test_drain(t);
-}
-
-void echo_expire(struct test *t, struct lane *lane, uint64_t now)
-{
-    for (unsigned i = 0; i < ECHO_WINDOW; i++)
-        if (lane->slots[i].at && now - lane->slots[i].at > PATIENCE &&
-            t->plan.options.reliability != JP_RELIABLE) {
-            lane->slots[i].at = 0;
-            t->tally.missing++;
-        }
-}
-
-bool echo_waits(const struct lane *lane)
-{
-    for (unsigned i = 0; i < ECHO_WINDOW; i++)
-        if (lane->slots[i].at)
-            return true;
-    return false;
 }
 
 static void count_rtt(struct tally *tally, uint64_t rtt)
@@ -96,26 +109,38 @@ static void count_rtt(struct tally *tally, uint64_t rtt)
         tally->rtt_max = rtt;
 }
 
+/* Whether it is one of those we sent, byte by byte. */
+static bool is_ours(const struct test *t, const struct lane *lane, const uint8_t *data, size_t size)
+{
+    return size == t->plan.size && get64(data) < lane->next &&
+           memcmp(data + ECHO_HEADER, t->pattern + get64(data) % 256, size - ECHO_HEADER) == 0;
+}
+
 void echo_check(jp_stream *stream, const uint8_t *data, size_t size)
 {
     struct lane *lane = lane_of(stream);
     struct test *t = test_of(jp_stream_session(stream));
-    uint64_t now = now_of(t), n = size >= ECHO_HEADER ? get64(data) : 0;
-    unsigned slot = n % ECHO_WINDOW;
+    uint64_t now = now_of(t), n;
+    unsigned slot;
 
     t->tally.received += size;
     t->tally.received_messages++;
     t->last_at = now;
-    if (size != t->plan.size || !lane->slots[slot].at || lane->slots[slot].number != n ||
-        get64(data + 8) != lane->slots[slot].at ||
-        memcmp(data + ECHO_HEADER, t->pattern + n % 256, size - ECHO_HEADER) != 0) {
+    if (!is_ours(t, lane, data, size)) {
         t->tally.wrong++;
         return;
     }
+    n = get64(data);
+    slot = n % ECHO_SLOTS;
+    if (!lane->slots[slot].at || lane->slots[slot].number != n) {
+        t->tally.wrong += is_reliable(t); /* twice; else perhaps late, and counted as missing */
+        return;
+    }
+    t->tally.wrong += get64(data + 8) != lane->slots[slot].at;
     t->tally.acked += size;
     t->tally.acked_messages++;
     count_rtt(&t->tally, now - lane->slots[slot].at);
-    lane->slots[slot].at = 0;
+    set_free(lane, slot);
 }
 
 /* ---- who answers ---- */

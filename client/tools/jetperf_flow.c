@@ -106,7 +106,7 @@ void test_drain(struct test *t)
 static bool echoes_wait(const struct test *t)
 {
     for (unsigned i = 0; i < t->n_lanes; i++)
-        if (echo_waits(lane_of(t->lanes[i])))
+        if (lane_of(t->lanes[i])->waiting)
             return true;
     return false;
 }
