@@ -201,6 +201,17 @@ void ack_give_up(struct conn *c, struct conn_path *path, uint64_t now)
     settle(c, path, &ev, 0, now);
 }
 
+/* RFC 9002 section 6.2.4: probes bring what was sent first. */
+static void load_probes(struct conn *c, struct conn_path *path, uint64_t now)
+{
+    const struct sent_packet *p = path->sent.live;
+
+    for (uint32_t n = path->probes; p && n > 0; p = p->next, n--)
+        for (unsigned i = 0; i < p->n && !(p->flags & SENT_COPY); i++)
+            if (p->items[i].type != FRAME_PATH_USE)
+                item_again(c, &p->items[i], now);
+}
+
 void ack_timeout(struct conn *c, struct conn_path *path, uint64_t now)
 {
     struct loss_event ev;
@@ -208,6 +219,8 @@ void ack_timeout(struct conn *c, struct conn_path *path, uint64_t now)
     loss_on_timeout(&path->loss, &path->sent, &path->rtt, now, &ev);
     path->probes = ev.probes > 0 ? ev.probes : path->probes;
     c->stats.probe_timeouts += ev.probes > 0;
+    if (ev.probes > 0)
+        load_probes(c, path, now);
     settle(c, path, &ev, 0, now);
     if (ev.probes > 0 && path->loss.probe_count >= 2)
         mtu_black_hole(c, path, now);

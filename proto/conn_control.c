@@ -243,3 +243,11 @@ void item_lost(struct conn *c, const struct sent_item *i, uint64_t now)
     if (s)
         stream_item_lost(s, i, now);
 }
+
+void item_again(struct conn *c, const struct sent_item *i, uint64_t now)
+{
+    const struct conn_stream *s = is_fragment(i) ? stream_find(c, i->stream) : NULL;
+
+    if (!is_fragment(i) || (s && s->config.max_retransmissions == SENDQ_RELIABLE))
+        item_lost(c, i, now);
+}

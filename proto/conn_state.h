@@ -312,6 +312,8 @@ void control_put(struct build *b);
 /* An item of a stream, or of a control frame, was acknowledged, or lost and not recovered. */
 void item_acked(struct conn *c, const struct sent_item *i, uint64_t now);
 void item_lost(struct conn *c, const struct sent_item *i, uint64_t now);
+/* Not known to be lost, but a probe may as well bring it again. */
+void item_again(struct conn *c, const struct sent_item *i, uint64_t now);
 
 /* ---- conn_ack.c ---- */
 void ack_read(struct conn *c, const struct frame *f, uint64_t now);
