@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -115,10 +116,75 @@ def test_ways_to_send(perf, how):
     assert measured(perf, "-n", "2M", "--size", "3000", *how)["intact"]
 
 
+class Service:
+    """What a data plane's services do, and what they should not."""
+
+    def __init__(self, serve):
+        self.identity = jetplane.Identity()
+        self.server = jetplane.Server(["127.0.0.1:0"], identity=self.identity)
+        self.thread = threading.Thread(target=self.run, args=(serve,))
+        self.thread.start()
+
+    def run(self, serve):
+        with self.server.accept(timeout=WAIT) as socket:
+            try:
+                serve(socket)
+            except jetplane.Error as error:
+                assert error.name in ("JP_RECEIVE_CLOSED", "JP_SEND_CLOSED"), error
+
+    def measure(self, *arguments):
+        result = run("jetperf", "-c", self.server.address(), "--key", self.identity.key, "--json", "--service",
+                     *arguments)
+        self.thread.join()
+        self.server.close()
+        return result.returncode, json.loads(result.stdout.splitlines()[-1])
+
+
+def discard(socket):
+    while True:
+        socket.read()
+
+
+def source(damage=lambda n, message: message):
+    def serve(socket):
+        stream = socket.read().stream
+        for n in range(1 << 20):
+            socket.write(stream, damage(n, bytes((n + i) % 256 for i in range(1000))))
+    return serve
+
+
+def echo(damage=lambda n, message: message):
+    def serve(socket):
+        for n in range(1 << 20):
+            received = socket.read()
+            if not received.end:
+                socket.write(received.stream, damage(n, received.data))
+    return serve
+
+
+def damaged(n, message):
+    return message[:500] + b"?" + message[501:] if n == 50 else message
+
+
+def test_services():
+    code, result = Service(discard).measure("-n", "5M", "-P", "3")
+    assert code == 0 and result["local"]["sent"] == 5 << 20
+    code, result = Service(source()).measure("-R", "-n", "300K")
+    assert code == 0 and result["local"]["received"] >= 300 << 10 and result["local"]["wrong"] == 0
+    code, result = Service(echo()).measure("--echo", "-n", "300K", "-P", "2")
+    assert code == 0 and result["local"]["echo_rtt_us"]["min"] > 0
+
+
+@pytest.mark.parametrize("serve, options", [(source, ["-R", "-t", "1"]), (echo, ["--echo", "-n", "300K"])])
+def test_damage_is_noticed(serve, options):
+    code, result = Service(serve(damaged)).measure("--reliability", "best-effort", *options)
+    assert code == 3 and not result["intact"] and result["local"]["wrong"] == 1, result
+
+
 def test_people_get_a_table(perf):
     result = client_of(perf, "-t", "0.3", "-i", "0.1")
     assert result.returncode == 0
-    assert "goodput" in result.stdout and "Gbit/s" in result.stdout or "Mbit/s" in result.stdout
+    assert "goodput" in result.stdout and "bit/s" in result.stdout
     assert result.stdout.count("rtt") >= 2
 
 
