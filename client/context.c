@@ -143,8 +143,7 @@ int jp_context_free(jp_context *context)
     unsigned users = context ? atomic_load(&context->users) : 0;
 
     if (users)
-        return failure(JP_BUSY, __func__, "%u listener%s or sessions use it", users,
-                       users > 1 ? "s" : "");
+        return failure(JP_BUSY, __func__, "still used by %u listeners, groups or sessions", users);
     if (context)
         context_wipe(context);
     return 0;
