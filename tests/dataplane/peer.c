@@ -10,12 +10,12 @@ enum { TICK_US = 250, LIMIT_US = 60000000 };
 struct frame_on_link {
     struct frame_on_link *next;
     uint64_t at;
-    bool up; /* to the plane */
+    bool up;     /* to the plane */
+    bool second; /* along that path */
     uint8_t ecn;
     uint32_t len; /* of frames */
     uint64_t pn;
     uint8_t bytes[PLANE_FRAME_MAX];
-    struct jp_path path;
 };
 
 static struct peer *peers[PEERS_MAX];
@@ -49,19 +49,24 @@ static void to_plane(struct peer *p, struct frame_on_link *f)
         p->ce--;
         f->ecn = ECN_CE;
     }
-    p->client.ecn = f->ecn;
-    client_send_payload(&p->client, f->bytes, f->len);
+    struct client c = p->client;
+
+    c.ecn = f->ecn;
+    if (f->second)
+        c.path = p->second;
+    client_send_payload(&c, f->bytes, f->len);
 }
 
 static void to_peer(struct peer *p, const struct frame_on_link *f)
 {
     struct conn_received r = {.frames = f->bytes,
-                              .path = &f->path,
+                              .path = f->second ? &p->second : &p->home,
                               .pn = f->pn,
                               .len = f->len,
                               .bytes = f->len + WIRE_OVERHEAD_MAX,
                               .ecn = f->ecn};
 
+    p->along[f->second]++;
     if (!conn_is_closed(p->conn) && replay_commit(&p->replay, f->pn) == REPLAY_FRESH)
         conn_receive(p->conn, p->client.plane->now, &r);
 }
@@ -336,6 +341,7 @@ struct peer *peer_start(struct plane *plane, unsigned n, uint16_t listener)
     p->client.path.our_port = listener;
     p->client.credit = (struct jp_ipc_credit){1 << 20, 1 << 18, 1 << 16};
     assert_int_equal(client_install(&p->client), 0);
+    p->home = p->client.path;
     p->delay_us = 5000;
     p->seed = 1 + n;
     make_pools(p);
@@ -402,23 +408,30 @@ static void send_packets(struct peer *p)
         assert_int_equal(epoch_tx_next(&c->tx, &pn), EPOCH_OK);
         f = malloc(sizeof(*f));
         *f = (struct frame_on_link){.up = true, .ecn = packet.ecn};
+        f->second = p->second.peer_port && packet.path->peer_port == p->second.peer_port;
         f->len = client_seal(c, pn, frames, packet.len, f->bytes);
         link_put(p, f);
     }
 }
 
-/* Whose address it goes to; NULL: nobody's any more. */
-static struct peer *peer_of(struct rte_mbuf *m)
+static bool goes_along(struct rte_mbuf *m, const struct jp_path *path)
 {
     const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
     uint8_t ip_version = be16_load(eth + 12) == 0x0800 ? 4 : 6;
     const uint8_t *udp = eth + 14 + (ip_version == 4 ? 20 : 40);
 
+    return path->ip_version == ip_version && path->peer_port == be16_load(udp + 2);
+}
+
+/* Whose address it goes to; NULL: nobody's any more. */
+static struct peer *peer_of(struct rte_mbuf *m, bool *second)
+{
     for (unsigned i = 0; i < PEERS_MAX; i++)
-        if (peers[i] && peers[i]->client.client_spi == be32_load(udp + 8) &&
-            peers[i]->client.path.ip_version == ip_version &&
-            peers[i]->client.path.peer_port == be16_load(udp + 2))
-            return peers[i];
+        if (peers[i]) {
+            *second = goes_along(m, &peers[i]->second);
+            if (*second || goes_along(m, &peers[i]->client.path))
+                return peers[i];
+        }
     return NULL;
 }
 
@@ -430,16 +443,22 @@ static void take_sent(struct plane *plane)
     while ((m = plane_sent(plane))) {
         struct frame_on_link *f;
         struct seen d;
-        struct peer *p = peer_of(m);
+        struct client c;
+        bool second;
+        struct peer *p = peer_of(m, &second);
 
         if (!p) {
             rte_pktmbuf_free(m);
             continue;
         }
-        d = client_open(&p->client, m);
+        c = p->client;
+        if (second)
+            c.path = p->second;
+        d = client_open(&c, m);
+        p->client.rx = c.rx;
         f = malloc(sizeof(*f));
-        *f = (struct frame_on_link){
-            .ecn = d.ecn, .len = d.frames_len, .pn = d.pn, .path = p->client.path};
+        *f =
+            (struct frame_on_link){.second = second, .ecn = d.ecn, .len = d.frames_len, .pn = d.pn};
         memcpy(f->bytes, d.frames, d.frames_len);
         rte_pktmbuf_free(m);
         link_put(p, f);

@@ -23,7 +23,10 @@ struct peer_stream {
 struct frame_on_link;
 
 struct peer {
-    struct client client;
+    struct client client;  /* its path is `home`, as the plane sees it: behind a NAT */
+    struct jp_path home;   /* the path of the handshake, to its conn */
+    struct jp_path second; /* another one, where nothing is translated; port 0: none */
+    uint64_t along[2];     /* packets that came along each */
     struct conn *conn;
     struct conn_pools pools;
     struct replay replay;

@@ -251,6 +251,42 @@ static void rebinding_loses_nothing(void **state)
     peer_free(p);
 }
 
+static void two_paths_share(void **state)
+{
+    struct plane *plane = *state;
+    struct peer *p = peer_start(plane, 1, PLANE_ECHO);
+    struct peer_stream *s = peer_open(p, 600, NULL);
+
+    s->size = 8000;
+    s->finish = true;
+    p->second = plane_path(101, PLANE_ECHO, 6);
+    p->second.port = p->client.path.port;
+    peers_pass(plane, 50000);
+    assert_true(conn_path_add(p->conn, &p->second, PATH_SHARE, plane->now) > 0);
+    peers_run(plane, peers_echoed);
+    assert_int_equal(describe(p).paths, 2);
+    assert_true(describe(p).path_of[0].validated && describe(p).path_of[1].validated);
+    assert_true(p->along[0] > 100 && p->along[1] > 100); /* by their rates */
+    assert_int_equal(plane_count(plane, JP_sessions_failed), 0);
+    peer_free(p);
+}
+
+static void a_client_migrates(void **state)
+{
+    struct plane *plane = *state;
+    struct peer *p = peer_start(plane, 1, PLANE_ECHO);
+
+    peer_open(p, 300, NULL)->finish = true;
+    peers_pass(plane, 60000);
+    assert_false(p->stream[0].over);
+    p->second = plane_path(101, PLANE_ECHO, 6);
+    p->second.port = p->client.path.port;
+    assert_int_equal(conn_migrate(p->conn, &p->second, plane->now), 0);
+    peers_run(plane, peers_echoed);
+    assert_int_equal(client_session(&p->client)->path.ip_version, 6);
+    peer_free(p);
+}
+
 static void keys_change_under_way(void **state)
 {
     struct plane *plane = *state;
@@ -442,6 +478,8 @@ int main(int argc, char **argv)
         TEST(source_fills_the_link),
         TEST(source_keeps_its_pace),
         TEST(rebinding_loses_nothing),
+        TEST(two_paths_share),
+        TEST(a_client_migrates),
         TEST(keys_change_under_way),
         TEST(marks_are_reported),
         TEST(waits_for_memory),
