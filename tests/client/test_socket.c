@@ -319,9 +319,45 @@ static void frees_in_any_order(void **state)
     world_free(&w);
 }
 
+/* The first address is where it begins, the others become paths beside it. */
+static void sends_from_several_addresses(void **state)
+{
+    struct timespec moment = {.tv_nsec = 10000000};
+    struct world w;
+    jp_settings settings;
+    jp_address local[2], peer;
+    jp_figures figures = {.paths = 0};
+
+    (void)state;
+    world_listen(&w);
+    settings = client_settings(&w);
+    assert_int_equal(jp_address_parse(&local[0], "127.0.0.2", 0), 0);
+    assert_int_equal(jp_address_parse(&local[1], "127.0.0.3", 0), 0);
+    assert_int_equal(jp_socket_create(&w.client, &settings), 0);
+    assert_int_equal(jp_socket_bind(w.client, local, JP_PATHS_MAX + 1), JP_INVALID);
+    assert_int_equal(jp_socket_bind(w.client, local, 2), 0);
+    assert_int_equal(jp_socket_connect(w.client, w.name, 10 * SECOND), 0);
+    assert_int_equal(jp_socket_bind(w.client, local, 2), JP_INVALID);
+    assert_int_equal(jp_server_accept(w.server, &w.accepted, 10 * SECOND), 0);
+    peer = jp_socket_peer(w.accepted);
+    peer.port = 0;
+    assert_int_equal(jp_address_compare(&peer, &local[0]), 0);
+    for (int i = 0; i < 1000 && !(figures.paths == 2 && figures.path[1].validated); i++) {
+        nanosleep(&moment, NULL);
+        assert_int_equal(jp_socket_figures(w.client, &figures, sizeof(figures)), 0);
+    }
+    assert_int_equal(figures.paths, 2);
+    assert_true(figures.path[1].validated);
+    assert_int_equal(figures.path[1].use, JP_PATH_STANDBY);
+    figures.path[1].local.port = 0;
+    assert_int_equal(jp_address_compare(&figures.path[1].local, &local[1]), 0);
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sends_from_several_addresses),
         cmocka_unit_test(says_and_answers),
         cmocka_unit_test(tells_ends),
         cmocka_unit_test(waits_no_longer_than_asked),
