@@ -273,9 +273,11 @@ static unsigned run_services(struct transports *ts)
 
 unsigned transports_run(struct lcore *lc)
 {
-    unsigned work = run_services(lc->transports);
+    struct transports *ts = lc->transports;
 
-    return work + transports_send(lc);
+    if (ts->sessions.used == 0)
+        return 0;
+    return run_services(ts) + transports_send(lc);
 }
 
 /* ---- packets in ---- */
