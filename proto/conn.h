@@ -35,7 +35,7 @@ enum {
     CONN_PACKET_MIN = 1280, /* UDP payload every path carries */
     CONN_PACKET_MAX = 9000,
     CONN_FRONT_MAX = 64,      /* a packet's room for frames is at least 64 bytes */
-    CONN_MESSAGES_MAX = 1024, /* queued on a stream */
+    CONN_MESSAGES_MAX = 4096, /* queued on a stream */
     CONN_DATAGRAMS_MAX = 256, /* queued */
     CONN_HEARTBEAT_US = 5000000,
     CONN_MISSES_MAX = 3, /* heartbeats without an answer: the session is dead */

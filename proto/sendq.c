@@ -27,6 +27,8 @@ static void set_lost(struct sendq *q, struct sendq_message *m, struct sendq_rang
 {
     if (r->lost == lost)
         return;
+    if (lost && (q->lost == 0 || (q->lossy && m->seq < q->lossy->seq)))
+        q->lossy = m;
     r->lost = lost;
     m->lost += lost ? 1 : -1u;
     q->lost += lost ? 1 : -1u;
@@ -39,6 +41,8 @@ static void range_free(struct sendq *q, struct sendq_message *m, struct sendq_ra
 
     set_lost(q, m, r, false);
     *link = r->next;
+    if (m->last == r) /* then link is its predecessor's, whose first member that is */
+        m->last = link == &m->ranges ? NULL : (struct sendq_range *)link;
     q->ranges--;
     pool_put(&q->pools->ranges, r);
 }
@@ -54,6 +58,8 @@ static bool split(struct sendq *q, struct sendq_message *m, struct sendq_range *
     *n = *r;
     n->start = r->end = at;
     r->next = n;
+    if (m->last == r)
+        m->last = n;
     m->lost += n->lost;
     q->lost += n->lost;
     return true;
@@ -91,6 +97,8 @@ static void unlink_message(struct sendq *q, struct sendq_message *m)
         q->unsent = m->next;
     if (q->cursor == m)
         q->cursor = NULL;
+    if (q->lossy == m)
+        q->lossy = m->next;
     q->messages--;
     pool_put(&q->pools->messages, m);
 }
@@ -208,8 +216,9 @@ enum sendq_verdict sendq_next(struct sendq *q, uint64_t now, struct sendq_fragme
     if (q->lost > 0) {
         const struct sendq_range *r;
 
-        for (m = q->head; m->lost == 0; m = m->next)
+        for (m = q->lossy ? q->lossy : q->head; m->lost == 0; m = m->next)
             ;
+        q->lossy = m;
         for (r = m->ranges; !r->lost; r = r->next)
             ;
         fragment(f, m, r->start, r->end);
@@ -241,6 +250,22 @@ static void sent_again(struct sendq *q, struct sendq_message *m, uint32_t from, 
     r->tries += q->config->max_retransmissions != SENDQ_RELIABLE;
 }
 
+/* [from, to), behind all that was sent of m before, is in flight. */
+static void append(struct sendq *q, struct sendq_message *m, uint32_t from, uint32_t to)
+{
+    struct sendq_range *last = m->ranges ? m->last : NULL, *r;
+
+    if (last && last->end == from && !last->lost && last->tries == 0) {
+        last->end = to;
+        return;
+    }
+    r = range_get(q);
+    assert(r); /* sendq_next saw to it */
+    *r = (struct sendq_range){.start = from, .end = to};
+    *(last ? &last->next : &m->ranges) = r;
+    m->last = r;
+}
+
 void sendq_sent(struct sendq *q, const struct sendq_fragment *f)
 {
     struct sendq_message *m = f->message;
@@ -248,19 +273,14 @@ void sendq_sent(struct sendq *q, const struct sendq_fragment *f)
 
     if (f->again) {
         sent_again(q, m, f->offset, to);
-    } else {
-        struct sendq_range **link = &m->ranges, *r = range_get(q);
-
-        assert(r && f->offset == m->sent); /* sendq_next saw to it */
-        while (*link)
-            link = &(*link)->next;
-        *link = r;
-        *r = (struct sendq_range){.start = f->offset, .end = to};
-        m->sent = to;
-        if (to > m->len)
-            q->unsent = m->next;
+        merge(q, m);
+        return;
     }
-    merge(q, m);
+    assert(f->offset == m->sent);
+    append(q, m, f->offset, to);
+    m->sent = to;
+    if (to > m->len)
+        q->unsent = m->next;
 }
 
 /* ---- what became of it ---- */

@@ -35,10 +35,10 @@ struct sendq_config {
 };
 
 struct sendq_range {
-    struct sendq_range *next;
-    uint32_t start, end; /* positions */
-    bool lost;           /* to be sent again; else in flight */
-    uint8_t tries;       /* how often it was sent again, if that is limited */
+    struct sendq_range *next; /* the first member */
+    uint32_t start, end;      /* positions */
+    bool lost;                /* to be sent again; else in flight */
+    uint8_t tries;            /* how often it was sent again, if that is limited */
 };
 
 struct sendq_message {
@@ -46,6 +46,7 @@ struct sendq_message {
     const uint8_t *data;
     void *user;
     struct sendq_range *ranges; /* sent and not acknowledged, ascending */
+    struct sendq_range *last;   /* of them, if there are any */
     uint64_t seq;               /* once started */
     uint64_t expires_at;
     uint32_t len;
@@ -77,6 +78,7 @@ struct sendq {
     struct sendq_message *head, *tail;
     struct sendq_message *unsent; /* the first that was not sent to its end */
     struct sendq_message *cursor; /* a started one, found last */
+    struct sendq_message *lossy;  /* none before it has lost ranges; NULL: unknown */
     uint64_t base;                /* all messages below are over */
     uint64_t next_seq;
     uint64_t known;        /* the peer knows that all messages below are over */

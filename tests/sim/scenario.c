@@ -146,6 +146,7 @@ static struct flow_plan draw_flow(struct scenario *s, bool datagrams)
         p.interval_us = (uint32_t)scaled(s, 100, 20 * MS);
     if (!s->small && chance(s, 1)) {
         p.messages = (uint32_t)scaled(s, 500, 5000);
+        p.size_min = (uint32_t)below(s, 100);
         p.size_max = p.size_min + 1400;
     }
     if (!datagrams && chance(s, 5))
