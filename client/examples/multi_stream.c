@@ -18,7 +18,7 @@ struct talk {
     unsigned echoes;
 };
 
-static void fail(const char *what, int error)
+static _Noreturn void fail(const char *what, int error)
 {
     fprintf(stderr, "multi_stream: %s: %s (%s)\n", what, jp_error_text(error), jp_error_detail());
     exit(1);
