@@ -8,6 +8,7 @@
 
 static struct options options;
 static jp_timer *ticker, *waker; /* of a client: intervals, and lost echoes */
+static jp_timer *mover;          /* its migrations */
 static int exit_code;
 
 struct lane *lane_of(jp_stream *stream)
@@ -35,6 +36,20 @@ static void wake(jp_timer *timer)
     (void)timer;
 }
 
+/* The client goes on from another port; of the next address it may send from, if it has any. */
+static void move(jp_timer *timer)
+{
+    static unsigned moves;
+    struct test *t = *(struct test **)jp_timer_extension(timer);
+    const struct tool *tool = &options.tool;
+    jp_address *local =
+        tool->n_addresses ? &options.tool.addresses[++moves % tool->n_addresses] : NULL;
+    int error = jp_session_migrate(t->session, local);
+
+    if (error)
+        tool_fail_error(tool, "migrating", error);
+}
+
 static void begin_client(struct test *t)
 {
     int error = 0;
@@ -51,6 +66,8 @@ static void begin_client(struct test *t)
         tool_fail_error(t->tool, "streams", error);
     if (options.interval)
         jp_timer_start(ticker, options.interval, options.interval);
+    if (options.migrate)
+        jp_timer_start(mover, options.migrate, options.migrate);
     if (t->plan.echo)
         jp_timer_start(waker, 10000, 10000);
 }
@@ -64,6 +81,7 @@ static void on_open(jp_session *session)
     t->client = !options.tool.server;
     if (t->client) {
         *(struct test **)jp_timer_extension(ticker) = t;
+        *(struct test **)jp_timer_extension(mover) = t;
         begin_client(t);
     }
 }
@@ -86,6 +104,7 @@ void test_done(struct test *t)
     t->phase = PHASE_DONE;
     exit_code = verdict ? TOOL_WRONG : TOOL_OK;
     jp_timer_stop(ticker);
+    jp_timer_stop(mover);
     jp_timer_stop(waker);
     if (options.interval)
         report_interval(t, jp_loop_now(jp_session_loop(t->session)), true);
@@ -194,6 +213,8 @@ int main(int argc, char **argv)
         error = jp_context_create(&context, &callbacks, &options.settings, 0);
     if (!error)
         error = jp_timer_create(&ticker, loop, tick, sizeof(struct test *));
+    if (!error)
+        error = jp_timer_create(&mover, loop, move, sizeof(struct test *));
     if (!error)
         error = jp_timer_create(&waker, loop, wake, 0);
     if (error)

@@ -22,7 +22,8 @@ static const char help[] =
     "      --key KEY           believe the server with this key (64 hexadecimal digits)\n"
     "      --trust FILE        believe the servers listed in FILE\n"
     "      --learn             and add this one if it is not listed\n"
-    "      --bind ADDRESS      send from there\n"
+    "      --bind ADDRESS      send from there; with --migrate it may be repeated\n"
+    "      --migrate SECONDS   move to another port, and the next --bind address, that often\n"
     "  -t, --time SECONDS      how long to send; default 10\n"
     "  -n, --bytes N[KMG]      how much to send, instead\n"
     "  -P, --streams N         streams in a direction, 1 to 1000; default 1\n"
@@ -54,6 +55,7 @@ enum long_option {
     OPT_TRUST,
     OPT_LEARN,
     OPT_BIND,
+    OPT_MIGRATE,
     OPT_SIZE,
     OPT_BIDIR,
     OPT_ECHO,
@@ -79,6 +81,7 @@ static const struct option long_options[] = {
     {"trust", required_argument, NULL, OPT_TRUST},
     {"learn", no_argument, NULL, OPT_LEARN},
     {"bind", required_argument, NULL, OPT_BIND},
+    {"migrate", required_argument, NULL, OPT_MIGRATE},
     {"time", required_argument, NULL, 't'},
     {"bytes", required_argument, NULL, 'n'},
     {"streams", required_argument, NULL, 'P'},
@@ -234,6 +237,9 @@ static void parse_other(struct options *o, int option, char **argv)
     case 'i':
         o->interval = tool_seconds(&o->tool, "--interval", optarg, 0, 3600);
         break;
+    case OPT_MIGRATE:
+        o->migrate = tool_seconds(&o->tool, "--migrate", optarg, 0.01, 3600);
+        break;
     case OPT_JSON:
         break;
     case OPT_VERSION:
@@ -261,7 +267,7 @@ static void complete(struct options *o)
         tool_fail(t, TOOL_USAGE, "no service goes both ways but echo");
     if (p->time && p->bytes)
         tool_fail(t, TOOL_USAGE, "either --time or --bytes");
-    if (!t->server && t->n_addresses > 1)
+    if (!t->server && t->n_addresses > 1 && !o->migrate)
         tool_fail(t, TOOL_USAGE, "more than one address to send from");
     if (!p->echo && !p->down)
         p->up = true;

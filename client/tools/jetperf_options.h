@@ -9,6 +9,7 @@ struct options {
     struct plan plan;
     jp_settings settings;
     uint64_t interval; /* us; 0: none */
+    uint64_t migrate;  /* us between a client's moves; 0: none */
     bool once;         /* a server: leave after a test */
 };
 
