@@ -55,6 +55,10 @@ class Host:
             self._devices.close()
         os.close(self._ns)
 
+    def path(self):
+        """Of the namespace, for programs."""
+        return f"/proc/{os.getpid()}/fd/{self._ns}"
+
     def run(self, *command, **options):
         with self:
             return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, **options).stdout
@@ -64,8 +68,7 @@ class Host:
 
     def wire(self, other):
         """Join both by a veth pair, eth0 on either side, whose packets have all their checksums."""
-        path = f"/proc/{os.getpid()}/fd/{other._ns}"
-        self.ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", path)
+        self.ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", other.path())
         for host in self, other:
             host.run("ethtool", "-K", "eth0", "tx", "off", "gro", "off", "gso", "off", "tso", "off")
             host.ip("link", "set", "eth0", "up")

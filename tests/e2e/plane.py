@@ -49,15 +49,17 @@ def unaccounted(total):
 
 class Plane:
     """Started by start(). `data` and `control` are keys for the two configurations, over the ones here. Without
-    `control` (None) there is no jetplaned: the test is the control plane. With `memif` jetgen() can be used."""
+    `control` (None) there is no jetplaned: the test is the control plane. With `memif` jetgen() can be used. `wire`
+    joins the two hosts."""
 
-    def __init__(self, control=(), build=BUILD, queues=1, device="af_packet", vlan=0, memif=False, **data):
+    def __init__(self, control=(), build=BUILD, queues=1, device="af_packet", vlan=0, memif=False, wire=Host.wire,
+                 **data):
         self.build = pathlib.Path(build)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jetplane-e2e-"))
         self.socket, self.ctl_socket = self.folder / "dp.sock", self.folder / "ctl.sock"
         self.client_host, self.host = Host(), Host()
         self.host.no_kernel_ip6()
-        self.client_host.wire(self.host)
+        wire(self.client_host, self.host)
         self._give_addresses(vlan)
         self.device = device
         self.data = {

@@ -1,0 +1,184 @@
+"""Full sessions: jetperf, by libjetplane and kernel sockets, against a data plane's services, over wires good and bad.
+Every byte that comes back is checked by jetperf, and every packet of the data plane has its end in the books."""
+
+import contextlib
+import json
+import os
+import time
+
+import pytest
+from badwire import SEED, BadWire
+from host import wait_for
+from plane import BUILD, CLIENT, SERVER, unaccounted
+
+SECONDS = min(300, float(os.environ.get("JETPLANE_SOAK_SECONDS", 300)))
+PORTS = {"echo": 4500, "discard": 4501, "source": 4502}
+SERVICES = {"up": ("discard",), "down": ("source", "-R"), "echo": ("echo", "--echo")}
+LISTENERS = [
+    {"udp_port": PORTS["echo"], "sink": "echo"}, {"udp_port": PORTS["discard"], "sink": "discard"},
+    {"udp_port": PORTS["source"], "sink": "source", "source_rate": 0, "source_size": 1000},
+]
+MIB = 1 << 20
+
+
+class Jetperf:
+    """A test under way: "up", "down" or "echo"."""
+
+    def __init__(self, plane, way, *arguments, version=4):
+        service, *options = SERVICES[way]
+        host = f"[{SERVER[6]}]" if version == 6 else SERVER[4]
+        self.way, self.log = way, plane.folder / f"jetperf-{len(list(plane.folder.glob('jetperf-*')))}.log"
+        self.program = plane.client_host.start(
+            "jetperf", BUILD / "client/tools/jetperf", "-c", f"{host}:{PORTS[service]}", "--service", *options, "--key",
+            plane.identity().hex(), "--json", *arguments, log=self.log,
+        )
+
+    def exit(self, seconds):
+        """Wait for its end; returns its exit code and the last that it printed."""
+        wait_for(lambda: not self.program.alive(), seconds, f"jetperf {self.way}")
+        text = self.program.text()
+        return self.program.process.returncode, json.loads(text.splitlines()[-1]) if text else {}
+
+    def result(self, seconds=120):
+        """What it counted, after all of it was right."""
+        code, found = self.exit(seconds)
+        assert code == 0 and found["intact"], found
+        local = found["local"]
+        assert local["wrong"] == local["missing"] == local["given_up"] == 0, local
+        assert local["received" if self.way != "up" else "sent"] > 0, local
+        return local
+
+
+@pytest.fixture
+def make(make_plane, tmp_path, capsys):
+    """A factory of planes with all services. Its keys of `impair` make the wire a bad one, plane.wire."""
+    wires = []
+
+    def make(impair=(), full=(), **options):
+        if impair:
+            wires.append(BadWire(tmp_path, **dict(impair)))
+            options["wire"] = wires[-1]
+        plane = make_plane(listeners=LISTENERS, max_streams=256, full={"sessions": 64, **dict(full)}, **options)
+        plane.wire = wires[-1] if impair else None
+        return plane
+
+    yield make
+    for wire in wires:
+        wire.close()
+
+
+def say(capsys, text):
+    with capsys.disabled():
+        print(f" {text} ", end="", flush=True)
+
+
+def rates(way, local):
+    """For people."""
+    path = local["path"]
+    bits = local["received_bits_per_second" if way != "up" else "sent_bits_per_second"]
+    return f"{way} {bits / 1e6:.0f} Mbit/s, lost {path['packets_lost']} of {path['packets_sent']}"
+
+
+def books(plane):
+    """At rest: every packet has its end, and no session was closed for breaking the protocol."""
+    total = plane.settle()
+    assert total["sessions_failed"] == total["bad_frame"] == 0, total
+    return total
+
+
+# ---- a good wire ----
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("streams", [1, 100])
+@pytest.mark.parametrize("way", SERVICES)
+def test_bulk(make, capsys, way, streams, version):
+    plane = make()
+    volume = 8 * MIB if way == "echo" else 64 * MIB
+    local = Jetperf(plane, way, "-n", volume, "-P", streams, version=version).result()
+    say(capsys, rates(way, local))
+    total = books(plane)
+    assert total["transport"] > 0 and total["sessions_installed"] == total["sessions_closed"] == 1
+    if way != "down":
+        assert total["delivered_bytes"] == local["sent"] >= volume
+    assert way == "up" or local["received"] >= volume
+
+
+@pytest.mark.parametrize("size", [16, 2000, 60000])
+def test_sizes_of_messages(make, size):
+    """Those that fit into a packet, and those that come in many."""
+    Jetperf(make(), "echo", "-n", 4 * MIB, "-P", 10, "--size", size).result()
+
+
+# ---- a bad one ----
+
+BAD = {
+    "loss": {"loss": 2, "delay": 5},
+    "bursts": {"loss": 0.5, "burst": 60, "delay": 5},
+    "reordering": {"late": 2, "extra": 3, "delay": 5},
+    "everything": {"loss": 1, "burst": 20, "late": 1, "extra": 3, "twice": 1, "damage": 0.5, "delay": 5},
+}
+
+
+@pytest.mark.parametrize("wire", BAD)
+@pytest.mark.parametrize("way", SERVICES)
+def test_bulk_over_a_bad_wire(make, capsys, way, wire):
+    plane = make(impair=BAD[wire])
+    volume = 4 * MIB if way == "echo" else 16 * MIB
+    version = 6 if wire == "everything" else 4
+    local = Jetperf(plane, way, "-n", volume, "-P", 100, "--congestion", "bbr", version=version).result()
+    say(capsys, rates(way, local))
+    total = books(plane)
+    assert way == "down" or total["delivered_bytes"] == local["sent"] >= volume
+    assert way == "up" or local["received"] >= volume
+    did = plane.wire.close()
+    print(f"seed {SEED}: {did}")
+    assert did["late" if wire == "reordering" else "lost"] > 0 and did["overflowed"] == 0, did
+
+
+# ---- moving ----
+
+ELSEWHERE = {4: "198.18.0.3", 6: "fd00::3"}
+
+
+def many_moves(plane):
+    wait_for(lambda: plane.total()["paths_changed"] >= 4, 30, "moves")
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("way", SERVICES)
+def test_client_moves_to_other_ports(make, way, version):
+    plane = make()
+    perf = Jetperf(plane, way, "-t", 5, "-P", 10, "--migrate", 0.5, version=version)
+    many_moves(plane)
+    perf.result()
+    books(plane)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("way", SERVICES)
+def test_client_moves_to_other_addresses(make, way, version):
+    plane = make(impair={"delay": 2, "loss": 0.5})
+    plane.client_host.address(ELSEWHERE[version] + ("/64" if version == 6 else "/24"))
+    binds = "--bind", CLIENT[version], "--bind", ELSEWHERE[version]
+    perf = Jetperf(plane, way, "-t", 5, "-P", 10, "--migrate", 0.7, *binds, version=version)
+    seen = set()
+    deadline = time.monotonic() + 5
+    while len(seen) < 2 and time.monotonic() < deadline:
+        seen |= {session["peer_ip"] for session in plane.sessions()}
+    assert seen == {CLIENT[version], ELSEWHERE[version]}
+    many_moves(plane)
+    perf.result()
+    books(plane)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("way", SERVICES)
+def test_nat_forgets(make, way, version):
+    """The client's port changes outside, without its knowledge, and what comes to the old one is lost."""
+    plane = make(impair={"rebind": 700, "delay": 2})
+    perf = Jetperf(plane, way, "-t", 5, "-P", 10, version=version)
+    many_moves(plane)
+    perf.result()
+    books(plane)
+    assert plane.wire.close()["rebound"] >= 4
