@@ -47,7 +47,7 @@ class ControlPlane:
         data, ancillary, *_ = self.socket.recvmsg(4096, 64)
         assert len(data) == ipc.SIZES[ipc.DATA_HELLO]
         (self.boot_id, self.pid, self.max_sessions, self.stats_size, self.reta_size, self.lcores, self.tier, _, _, _, _,
-         _, self.key, _, self.reta) = ipc.HELLO.unpack(data[8:])
+         _, self.key, _, *_credit, self.reta) = ipc.HELLO.unpack(data[8:])
         assert self.stats_size == ipc.STATS_SIZE
         self.stats = Stats(array.array("i", ancillary[0][2])[0])
         self.addresses = v4_mapped(client) + v4_mapped(server)
@@ -85,12 +85,13 @@ class ControlPlane:
         return results
 
     def _send_install(self, spi, peer_port, idle_timeout_ms, alg, fec):
-        self.socket.send(b"".join((
+        message = b"".join((
             ipc.HEADER.pack(ipc.MAGIC, ipc.VERSION, ipc.INSTALL), self.addresses,
             struct.pack("=HH12sHBB12x", peer_port, self.our_port, self.macs, 0, 0, 4),
             struct.pack("=II", spi, spi), secret(spi, b"c2s"), secret(spi, b"s2c"),
-            struct.pack("=IHHBBB3xH", idle_timeout_ms, 100, 1472, alg, *fec, 0), bytes(1400),
-        )))
+            struct.pack("=IHHBBB", idle_timeout_ms, 100, 1472, alg, *fec),
+        ))
+        self.socket.send(message.ljust(ipc.SIZES[ipc.INSTALL], b"\0"))  # light, and no reply
 
     def retire(self, spi, code=4):
         self.socket.send(ipc.message(ipc.RETIRE, struct.pack("=II", spi, code)))
@@ -104,7 +105,7 @@ class ControlPlane:
                 kind, body = self.expect(ipc.SESSION, ipc.LIST_END)
                 if kind == ipc.LIST_END:
                     break
-                yield dict(zip(SESSION_FIELDS, SESSION.unpack(body)))
+                yield dict(zip(SESSION_FIELDS, SESSION.unpack_from(body)))
             answered, cursor = struct.unpack("=QQ", body)
             assert answered == request
             if cursor == 0:
