@@ -1,6 +1,7 @@
 #include "pair.h"
 
 #include <stdarg.h>
+#include <sys/mman.h>
 
 #include "bytes.h"
 #include "wire.h"
@@ -250,8 +251,10 @@ static struct end *end_new(struct net *n, const struct end_config *config, bool 
                       .server = server,
                       .app = config->app,
                       .spun_at = UINT64_MAX};
-    e->memory = aligned_alloc(64, size);
-    net_check(n, e->memory, "no memory");
+    e->memory_size = size;
+    e->memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0); /* most stays untouched */
+    net_check(n, e->memory != MAP_FAILED, "no memory");
     carve_all(e, &config->pools, e->memory);
     memset(e->pools.table, 0, (e->pools.table_mask + 1) * sizeof(*e->pools.table));
     sim_timer_init(&e->timer, &n->sim, on_timer, e);
@@ -347,7 +350,7 @@ void end_fini(struct end *e)
               p->closed.used, p->streams.used, p->sent.used, p->sendq.messages.used,
               p->sendq.ranges.used, p->reassembly.messages.used, p->reassembly.blocks.used,
               p->fec.symbols.used, p->fec.blocks.used, p->protection.used);
-    free(e->memory);
+    munmap(e->memory, e->memory_size);
     e->conn = NULL;
     e->memory = NULL;
 }

@@ -30,7 +30,8 @@ struct end {
     struct replay replay;
     struct conn_pools pools;
     struct sim_timer timer;
-    void *memory; /* of the pools */
+    void *memory; /* of the session and its pools */
+    size_t memory_size;
     uint64_t next_pn;
     uint32_t address;     /* its first one */
     uint32_t skip_one_in; /* packet numbers; 0: none */
