@@ -173,15 +173,16 @@ static uint8_t *udp_of(uint8_t *frame, size_t size)
     return NULL;
 }
 
-/* RFC 1624, equation 3 */
+/* RFC 1624, equation 3; 0 is no checksum. */
 static void change_port(uint8_t *udp, unsigned at, uint16_t port)
 {
     uint32_t sum = (uint16_t)~get16(udp + 6) + (uint16_t)~get16(udp + at) + (uint32_t)port;
 
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
-    put16(udp + 6, (uint16_t)~sum ? (uint16_t)~sum : 0xffff);
     put16(udp + at, port);
+    if (get16(udp + 6))
+        put16(udp + 6, sum == 0xffff ? 0xffff : (uint16_t)~sum);
 }
 
 /* The port outside for the port inside: another one in each period. */
