@@ -1,7 +1,6 @@
 """Full sessions: jetperf, by libjetplane and kernel sockets, against a data plane's services, over wires good and bad.
 Every byte that comes back is checked by jetperf, and every packet of the data plane has its end in the books."""
 
-import contextlib
 import json
 import os
 import time
@@ -9,7 +8,8 @@ import time
 import pytest
 from badwire import SEED, BadWire
 from host import wait_for
-from plane import BUILD, CLIENT, SERVER, unaccounted
+from plane import BUILD, CLIENT, SERVER
+from test_memory import free_memory, memory
 
 SECONDS = min(300, float(os.environ.get("JETPLANE_SOAK_SECONDS", 300)))
 PORTS = {"echo": 4500, "discard": 4501, "source": 4502}
@@ -182,3 +182,84 @@ def test_nat_forgets(make, way, version):
     perf.result()
     books(plane)
     assert plane.wire.close()["rebound"] >= 4
+
+
+# ---- for long ----
+
+
+def test_soak(make, capsys):
+    """Both ways at once, on hundreds of streams, over a bad wire."""
+    plane = make(impair={"loss": 0.5, "burst": 30, "late": 0.5, "extra": 2, "twice": 0.1, "damage": 0.1, "delay": 2})
+    perfs = [
+        Jetperf(plane, "echo", "-t", SECONDS, "-P", 100, "--size", 4000, "--congestion", "bbr"),
+        Jetperf(plane, "up", "-t", SECONDS, "-P", 100, version=6), Jetperf(plane, "down", "-t", SECONDS),
+    ]
+    found = {perf.way: perf.result(SECONDS + 60) for perf in perfs}
+    for way, local in found.items():
+        say(capsys, rates(way, local))
+    total = books(plane)
+    assert total["delivered_bytes"] >= found["echo"]["sent"] + found["up"]["sent"]
+    assert total["packets_lost"] > 0 and total["sessions_closed"] == 3
+    print(f"seed {SEED}: {plane.wire.close()}")
+
+
+# ---- what is killed ----
+
+
+def test_jetplaned_is_killed(make):
+    plane = make()
+    perfs = [Jetperf(plane, way, "-t", 6, "-P", 20) for way in SERVICES]
+    wait_for(lambda: plane.total()["delivered"] + plane.total()["messages"] > 1000, 10, "data")
+    plane.daemon.kill()
+    time.sleep(2)
+    plane.start_daemon()
+    assert plane.total()["sessions_full"] == 3
+    Jetperf(plane, "echo", "-n", MIB).result()
+    for perf in perfs:
+        perf.result()
+    books(plane)
+
+
+def test_jetplane_dp_is_killed(make):
+    plane = make()
+    perfs = [Jetperf(plane, way, "-t", 60, "-P", 20) for way in SERVICES]
+    wait_for(lambda: plane.total()["messages"] > 1000, 10, "data")
+    plane.dp.kill()
+    plane.start_dp()
+    for perf in perfs:
+        code, found = perf.exit(20)
+        assert code == 1 and "the server was restarted" in found["error"], found
+    wait_for(plane.up, 20, "jetplaned and the data plane")
+    Jetperf(plane, "echo", "-n", MIB, "-P", 20).result()
+    assert plane.jetctl("status")["handshakes"]["resets"] >= 3
+    books(plane)
+
+
+# ---- memory ----
+
+SESSIONS = 100_000
+KIB_A_SESSION = 10
+
+
+def test_idle_sessions(make, capsys, record_property):
+    """They have sent and received, and rest."""
+    if free_memory() < 6 << 30:
+        pytest.skip("needs 6 GiB of free memory")
+    full = {"sessions": SESSIONS + 5000, "heartbeat_ms": 0}
+    plane = make(max_sessions=SESSIONS + 5000, punt_rate=0, full=full)
+    before = memory(plane.dp.pid)
+    client = plane.client_host.start(
+        "idle-sessions", BUILD / "tests/tools/idle-sessions", f"{SERVER[4]}:{PORTS['echo']}", plane.identity().hex(),
+        SESSIONS, log=plane.folder / "idle.log",
+    )
+    wait_for(lambda: client.said("bytes"), 400, "sessions")
+    found = {
+        "data plane": (memory(plane.dp.pid) - before) / SESSIONS, "library": json.loads(client.text())["bytes"],
+    }
+    assert plane.total()["sessions_full"] == SESSIONS
+    for name, size in found.items():
+        say(capsys, f"{name}: {size:.0f} bytes a session")
+        record_property(name, size)
+    assert max(found.values()) <= 1024 * KIB_A_SESSION
+    client.kill()
+    books(plane)
