@@ -24,8 +24,8 @@ static const struct config defaults = {
 
 /* The file as libcyaml reads it: NULL is what it leaves out. */
 struct rate_document {
-    int64_t *per_second;
-    int64_t *burst;
+    char *per_second;
+    char *burst;
 };
 
 struct document {
@@ -35,8 +35,8 @@ struct document {
     char *identity_file;
     char *log_level;
     char *cookie;
-    int64_t *idle_timeout_ms;
-    int64_t *max_streams;
+    char *idle_timeout_ms;
+    char *max_streams;
     char **suites;
     unsigned suites_count;
     struct rate_document *handshakes;
@@ -58,8 +58,9 @@ static const cyaml_schema_value_t suite = {
 #define OPTIONAL (CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER)
 
 static const cyaml_schema_field_t rate_fields[] = {
-    CYAML_FIELD_INT_PTR("per_second", OPTIONAL, struct rate_document, per_second),
-    CYAML_FIELD_INT_PTR("burst", OPTIONAL, struct rate_document, burst),
+    CYAML_FIELD_STRING_PTR("per_second", OPTIONAL, struct rate_document, per_second, 0,
+                           CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("burst", OPTIONAL, struct rate_document, burst, 0, CYAML_UNLIMITED),
     CYAML_FIELD_END,
 };
 
@@ -73,9 +74,11 @@ static const cyaml_schema_field_t fields[] = {
                            CONFIG_PATH_MAX - 1),
     CYAML_FIELD_STRING_PTR("log_level", OPTIONAL, struct document, log_level, 0, CYAML_UNLIMITED),
     CYAML_FIELD_STRING_PTR("cookie", OPTIONAL, struct document, cookie, 0, CYAML_UNLIMITED),
-    CYAML_FIELD_INT_PTR("idle_timeout_ms", OPTIONAL, struct document, idle_timeout_ms),
-    CYAML_FIELD_INT_PTR("max_streams", OPTIONAL, struct document, max_streams),
-    CYAML_FIELD_SEQUENCE("suites", OPTIONAL, struct document, suites, &suite, 1, 2),
+    CYAML_FIELD_STRING_PTR("idle_timeout_ms", OPTIONAL, struct document, idle_timeout_ms, 0,
+                           CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("max_streams", OPTIONAL, struct document, max_streams, 0,
+                           CYAML_UNLIMITED),
+    CYAML_FIELD_SEQUENCE("suites", OPTIONAL, struct document, suites, &suite, 1, CYAML_UNLIMITED),
     CYAML_FIELD_MAPPING_PTR("handshakes", OPTIONAL, struct document, handshakes, rate_fields),
     CYAML_FIELD_MAPPING_PTR("handshakes_per_prefix", OPTIONAL, struct document, prefix,
                             rate_fields),
@@ -89,18 +92,6 @@ static const cyaml_schema_value_t schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct document, fields),
 };
 
-/* The number given for `key`, if there is one, into *to. */
-static void take(struct complaints *c, const char *key, const int64_t *given, uint32_t min,
-                 uint32_t max, uint32_t *to)
-{
-    if (!given)
-        return;
-    if (*given < min || *given > max)
-        complain(c, key, "%lld is not between %u and %u", (long long)*given, min, max);
-    else
-        *to = (uint32_t)*given;
-}
-
 static void take_rate(struct complaints *c, const char *key, const struct rate_document *given,
                       struct rate *to)
 {
@@ -110,8 +101,8 @@ static void take_rate(struct complaints *c, const char *key, const struct rate_d
         return;
     snprintf(per_second, sizeof(per_second), "%s.per_second", key);
     snprintf(burst, sizeof(burst), "%s.burst", key);
-    take(c, per_second, given->per_second, 1, 1000000, &to->per_second);
-    take(c, burst, given->burst, 1, 1000000, &to->burst);
+    config_number(c, per_second, given->per_second, 1, 1000000, &to->per_second);
+    config_number(c, burst, given->burst, 1, 1000000, &to->burst);
 }
 
 static void take_string(const char *given, char *to, size_t size)
@@ -144,6 +135,10 @@ static void take_suites(struct complaints *c, const struct document *d, struct c
 {
     char key[24];
 
+    if (d->suites_count > CYAML_ARRAY_LEN(config->suites)) {
+        complain(c, "suites", "has more than %zu entries", CYAML_ARRAY_LEN(config->suites));
+        return;
+    }
     for (unsigned i = 0; i < d->suites_count; i++) {
         snprintf(key, sizeof(key), "suites[%u]", i);
         config->suites[i] =
@@ -161,6 +156,9 @@ static void take_document(struct complaints *c, const struct document *d, struct
 
     take_string(d->data_plane_socket, config->data_plane_socket, sizeof(config->data_plane_socket));
     take_string(d->control_socket, config->control_socket, sizeof(config->control_socket));
+    if (strcmp(config->control_socket, config->data_plane_socket) == 0)
+        complain(c, d->control_socket ? "control_socket" : "data_plane_socket",
+                 "'%s' is the path of the other socket too", config->control_socket);
     take_string(d->control_group, config->control_group, sizeof(config->control_group));
     take_string(d->identity_file, config->identity_file, sizeof(config->identity_file));
     config->log_level =
@@ -168,8 +166,9 @@ static void take_document(struct complaints *c, const struct document *d, struct
     config->cookie =
         take_name(c, "cookie", d->cookie, policies, CYAML_ARRAY_LEN(policies), config->cookie);
     take_suites(c, d, config);
-    take(c, "idle_timeout_ms", d->idle_timeout_ms, 1000, 86400000, &config->idle_timeout_ms);
-    take(c, "max_streams", d->max_streams, 1, 65535, &max_streams);
+    config_number(c, "idle_timeout_ms", d->idle_timeout_ms, 1000, 86400000,
+                  &config->idle_timeout_ms);
+    config_number(c, "max_streams", d->max_streams, 1, 65535, &max_streams);
     take_rate(c, "handshakes", d->handshakes, &config->handshakes);
     take_rate(c, "handshakes_per_prefix", d->prefix, &config->prefix);
     take_rate(c, "resets", d->resets, &config->resets);

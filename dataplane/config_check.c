@@ -38,34 +38,24 @@ static struct key key_at(const char *list, unsigned i)
 static uint32_t number(struct complaints *c, const char *prefix, const char *name, const char *text,
                        uint32_t fallback, uint32_t least, uint32_t most)
 {
-    struct key key = key_in(prefix, name);
-    char *end;
-    long long value;
-
-    if (!text)
-        return fallback;
-    errno = 0;
-    value = strtoll(text, &end, 10);
-    if (end == text || *end || errno) {
-        complain(c, key.text, "'%s' is not a number", text);
-        return fallback;
-    }
-    if (value < least || value > most) {
-        complain(c, key.text, "%lld is not between %u and %u", value, least, most);
-        return fallback;
-    }
-    return (uint32_t)value;
+    config_number(c, key_in(prefix, name).text, text, least, most, &fallback);
+    return fallback;
 }
 
+/* As YAML's core schema spells them, and yes and no. */
 static bool boolean(struct complaints *c, const char *name, const char *text, bool fallback)
 {
+    enum { WORDS = 4 };
+    static const char *const words[2][WORDS] = {{"false", "False", "FALSE", "no"},
+                                                {"true", "True", "TRUE", "yes"}};
+
     if (!text)
         return fallback;
-    if (!strcmp(text, "true") || !strcmp(text, "yes"))
-        return true;
-    if (strcmp(text, "false") && strcmp(text, "no"))
-        complain(c, name, "'%s' is neither true nor false", text);
-    return false;
+    for (unsigned i = 0; i < 2 * WORDS; i++)
+        if (!strcmp(text, words[i / WORDS][i % WORDS]))
+            return i / WORDS;
+    complain(c, name, "'%s' is none of true, false, yes and no", text);
+    return fallback;
 }
 
 static void string(struct complaints *c, const char *key, const char *text, const char *fallback,

@@ -1,6 +1,9 @@
 /* Reading the file, and making one line of what libcyaml says when it cannot. */
+#include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config_file.h"
@@ -36,7 +39,8 @@ static void complaint_log(cyaml_log_t level, void *ctx, const char *format, va_l
     } else if (sscanf(text, " in sequence entry '%u' (line: %u", &entry, &line) == 2) {
         snprintf(index, sizeof(index), "[%u]", entry - 1);
         complaint_prepend(c, entry ? index : ""); /* 0: there is no first one yet */
-    } else if (sscanf(text, " in mapping (line: %u", &line) != 1 && !c->what[0]) {
+    } else if (sscanf(text, " in mapping (line: %u", &line) != 1 && !c->what[0] &&
+               strcmp(text, "Load: Backtrace:") != 0) {
         snprintf(c->what, sizeof(c->what), "%s", strncmp(text, "Load: ", 6) ? text : text + 6);
     }
     if (!c->line)
@@ -64,6 +68,17 @@ static void complaint_print(struct complaint *c, const char *path)
     fprintf(stderr, "%s%s: %s%s%s\n", path, where, c->key, c->key[0] ? ": " : "", c->what);
 }
 
+/* libcyaml reads the first, and would silently leave out the rest. */
+static int one_document(const char *path)
+{
+    unsigned line = config_second_document(path);
+
+    if (!line)
+        return 0;
+    fprintf(stderr, "%s:%u: a second document begins here: there can be only one\n", path, line);
+    return -EINVAL;
+}
+
 int config_file_load(const char *path, const cyaml_schema_value_t *schema, void **raw)
 {
     struct complaint complaint = {0};
@@ -82,9 +97,17 @@ int config_file_load(const char *path, const cyaml_schema_value_t *schema, void 
         return -reason;
     }
     if (err != CYAML_OK) {
-        if (!complaint.what[0])
+        /* libcyaml says nothing of such a key, and takes the one before for the place */
+        if (!complaint.what[0] && err == CYAML_ERR_INTERNAL_ERROR)
+            complaint = (struct complaint){"a key must be a word, not a list or mapping", "", 0};
+        else if (!complaint.what[0])
             snprintf(complaint.what, sizeof(complaint.what), "%s", cyaml_strerror(err));
         complaint_print(&complaint, path);
+        return -EINVAL;
+    }
+    if (one_document(path) != 0) {
+        config_file_free(schema, *raw);
+        *raw = NULL;
         return -EINVAL;
     }
     return 0;
@@ -111,4 +134,33 @@ void complain(struct complaints *c, const char *key, const char *format, ...)
     va_end(args);
     fputc('\n', stderr);
     c->n++;
+}
+
+/* strtoll, without what it takes besides: blanks, +, and leading zeros, which some read as octal.
+ */
+static bool parse_decimal(const char *text, long long *value)
+{
+    const char *digits = text + (*text == '-');
+    char *end;
+
+    if (!isdigit((unsigned char)*digits) || (*digits == '0' && digits[1]))
+        return false;
+    errno = 0;
+    *value = strtoll(text, &end, 10);
+    return !*end && !errno;
+}
+
+void config_number(struct complaints *c, const char *key, const char *text, uint32_t least,
+                   uint32_t most, uint32_t *to)
+{
+    long long value;
+
+    if (!text)
+        return;
+    if (!parse_decimal(text, &value))
+        complain(c, key, "'%s' is not a number", text);
+    else if (value < least || value > most)
+        complain(c, key, "%lld is not between %u and %u", value, least, most);
+    else
+        *to = (uint32_t)value;
 }

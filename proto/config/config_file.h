@@ -4,6 +4,7 @@
 #define CONFIG_FILE_H
 
 #include <stdarg.h>
+#include <stdint.h>
 
 #include <cyaml/cyaml.h>
 
@@ -22,8 +23,15 @@ struct complaints {
 __attribute__((format(printf, 3, 4))) void complain(struct complaints *c, const char *key,
                                                     const char *format, ...);
 
+/* The number `text` says for a key, into *to unless text is NULL: a decimal between least and most,
+ * without leading zeros, or a complaint. */
+void config_number(struct complaints *c, const char *key, const char *text, uint32_t least,
+                   uint32_t most, uint32_t *to);
+
 /* config_where.c: the line of a key in the file at `path`; 0 when it cannot be read. A key that is
  * not there has the line of where it should be. */
 unsigned config_line(const char *path, const char *key);
+/* The line where the file's second document begins; 0 when there is none. */
+unsigned config_second_document(const char *path);
 
 #endif

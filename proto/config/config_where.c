@@ -1,5 +1,6 @@
 /* The line of a key in the YAML file: libcyaml forgets it, so a complaint about a value looks it up
  * again. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,23 +60,60 @@ static unsigned line_of(yaml_document_t *doc, const char *key)
     return line;
 }
 
-unsigned config_line(const char *path, const char *key)
+/* The parser reads the file that is returned; NULL, and no parser, when it cannot. */
+static FILE *parser_open(yaml_parser_t *parser, const char *path)
 {
     FILE *file = fopen(path, "r");
+
+    if (!file)
+        return NULL;
+    if (!yaml_parser_initialize(parser)) {
+        fclose(file);
+        return NULL;
+    }
+    yaml_parser_set_input_file(parser, file);
+    return file;
+}
+
+static void parser_close(yaml_parser_t *parser, FILE *file)
+{
+    yaml_parser_delete(parser);
+    fclose(file);
+}
+
+unsigned config_line(const char *path, const char *key)
+{
     yaml_parser_t parser;
     yaml_document_t doc;
+    FILE *file = parser_open(&parser, path);
     unsigned line = 0;
 
     if (!file)
         return 0;
-    if (yaml_parser_initialize(&parser)) {
-        yaml_parser_set_input_file(&parser, file);
-        if (yaml_parser_load(&parser, &doc)) {
-            line = line_of(&doc, key);
-            yaml_document_delete(&doc);
-        }
-        yaml_parser_delete(&parser);
+    if (yaml_parser_load(&parser, &doc)) {
+        line = line_of(&doc, key);
+        yaml_document_delete(&doc);
     }
-    fclose(file);
+    parser_close(&parser, file);
+    return line;
+}
+
+unsigned config_second_document(const char *path)
+{
+    yaml_parser_t parser;
+    yaml_event_t event;
+    FILE *file = parser_open(&parser, path);
+    unsigned documents = 0, line = 0;
+    bool over = false;
+
+    if (!file)
+        return 0;
+    while (!over && yaml_parser_parse(&parser, &event)) {
+        if (event.type == YAML_DOCUMENT_START_EVENT && ++documents == 2)
+            line = (unsigned)event.start_mark.line + 1;
+        over = line || event.type == YAML_STREAM_END_EVENT;
+        yaml_event_delete(&event);
+    }
+    parser_close(&parser, file);
     return line;
 }

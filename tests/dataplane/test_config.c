@@ -149,14 +149,20 @@ static const struct {
      ":3: ports[0].adresses: there is no such key"},
     {"ports: [\n", ":1: ports: libyaml: did not find"},
     {"ports: 5\n", ":1: ports: Expecting SEQUENCE"},
+    {PORT "---\nlcores: 2\n", ":2: a second document begins here"},
+    {PORT "? [a]\n: 1\n", ": a key must be a word, not a list or mapping"},
     {PORT PORT, "ports: Mapping field already seen"},
     {PORT "lcores: four\n", ":2: lcores: 'four' is not a number"},
     {PORT "lcores: 4x\n", ":2: lcores: '4x' is not a number"},
+    {PORT "lcores: 010\n", ":2: lcores: '010' is not a number"},
+    {PORT "lcores: '0x2'\n", ":2: lcores: '0x2' is not a number"},
+    {PORT "lcores: ' 2'\n", ":2: lcores: ' 2' is not a number"},
+    {PORT "lcores: +2\n", ":2: lcores: '+2' is not a number"},
     {PORT "lcores:\n", ":2: lcores: '' is not a number"},
     {PORT "lcores: -1\n", ":2: lcores: -1 is not between 1 and 32"},
     {PORT "lcores: 33\n", ":2: lcores: 33 is not between 1 and 32"},
     {PORT "max_sessions: 99999999999999999999\n", "max_sessions: '99999999999999999999' is not"},
-    {PORT "hugepages: maybe\n", ":2: hugepages: 'maybe' is neither true nor false"},
+    {PORT "hugepages: maybe\n", ":2: hugepages: 'maybe' is none of true, false, yes and no"},
     {PORT "name: a/b\n", ":2: name: 'a/b' may have"},
     {PORT "name: ''\n", ":2: name: is empty"},
     {PORT "name: abcdefghijabcdefghijabcdefghijab\n", ":2: name: is longer than 31 bytes"},
@@ -198,7 +204,7 @@ static const struct {
     {PORT "listeners:\n  - {udp_port: 1, sink: echo}\n  - {udp_port: 1, sink: echo}\n",
      ":4: listeners[1].udp_port: 1 is listeners[0]'s already"},
     {PORT "full:\n  session: 1\n", ":3: full.session: there is no such key"},
-    {PORT "full:\n  ecn: perhaps\n", ":3: full.ecn: 'perhaps' is neither"},
+    {PORT "full:\n  ecn: perhaps\n", ":3: full.ecn: 'perhaps' is none of"},
     {PORT "full:\n  congestion: vegas\n", ":3: full.congestion: 'vegas' is none of"},
     {PORT "full: {window: 20000000}\n", ":2: full.window: 20000000 is more than window_max"},
     {PORT "full:\n  stream_window: 9000000\n", ":3: full.stream_window: 9000000 is more than"},
@@ -221,6 +227,22 @@ static void errors(void **state)
         if (ret != -EINVAL || !strstr(complaints, bad[i].complaint))
             fail_msg("case %u, %d: wanted \"%s\", got \"%s\"", i, ret, bad[i].complaint,
                      complaints);
+    }
+}
+
+/* As YAML's core schema spells them, and yes and no. */
+static void switches(void **state)
+{
+    static const char *const words[] = {"false", "False", "FALSE", "no",
+                                        "true",  "True",  "TRUE",  "yes"};
+    char text[128];
+    struct config c;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        snprintf(text, sizeof(text), PORT "hugepages: %s\n", words[i]);
+        assert_int_equal(load(text, &c), 0);
+        assert_int_equal(c.hugepages, i / 4);
     }
 }
 
@@ -262,7 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults), cmocka_unit_test(reference), cmocka_unit_test(everything),
         cmocka_unit_test(errors),   cmocka_unit_test(too_many),  cmocka_unit_test(least),
-        cmocka_unit_test(absent),
+        cmocka_unit_test(absent),   cmocka_unit_test(switches),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
