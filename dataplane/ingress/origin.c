@@ -21,6 +21,7 @@ void packet_path(const struct dataplane *dp, struct rte_mbuf *m, struct jp_path 
     const uint8_t *ip = eth + p->l2_len;
     const uint8_t *udp = ip + p->l3_len;
 
+    memset(path, 0, sizeof(*path)); /* paths are compared as a whole */
     if (p->ip_version == 4) {
         map_v4(path->peer_ip, ip + IP4_SRC);
         map_v4(path->our_ip, ip + IP4_DST);
@@ -36,7 +37,6 @@ void packet_path(const struct dataplane *dp, struct rte_mbuf *m, struct jp_path 
         p->l2_len > RTE_ETHER_HDR_LEN ? be16_load(eth + RTE_ETHER_HDR_LEN) & VLAN_ID_MASK : 0;
     path->port = (uint8_t)dp->port[p->port].id;
     path->ip_version = p->ip_version;
-    memset(path->pad, 0, sizeof(path->pad));
 }
 
 bool packet_is_along(const struct dataplane *dp, struct rte_mbuf *m, const struct jp_path *path)
