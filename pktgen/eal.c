@@ -115,7 +115,10 @@ int eal_start(struct options *o)
     arg_device(a, o->device);
     arg_memory(a, o);
     if (rte_eal_init(a->n, a->argv) < 0) {
-        fprintf(stderr, "jetgen: DPDK does not start: %s\n", rte_strerror(rte_errno));
+        if (rte_errno == ENODEV)
+            fprintf(stderr, "jetgen: --device %s: DPDK has no such device\n", o->device);
+        else
+            fprintf(stderr, "jetgen: DPDK does not start: %s\n", rte_strerror(rte_errno));
         return -rte_errno;
     }
     rmdir(rte_eal_get_runtime_dir()); /* empty, and this process will not use it */

@@ -7,6 +7,16 @@
 
 #include <lauxlib.h>
 
+/* Push v as text, an integer without fraction; Lua would print 5.0. */
+static const char *push_number(lua_State *lua, double v)
+{
+    lua_Integer integer;
+
+    if (v == floor(v) && lua_numbertointeger(v, &integer))
+        return lua_pushfstring(lua, "%I", (LUAI_UACINT)integer);
+    return lua_pushfstring(lua, "%f", v);
+}
+
 double field_number(lua_State *lua, const char *where, const char *name, double min, double max)
 {
     lua_Number v;
@@ -15,8 +25,11 @@ double field_number(lua_State *lua, const char *where, const char *name, double 
         luaL_error(lua, "%s: %s: a number is wanted, not a %s", where, name,
                    luaL_typename(lua, -1));
     v = lua_tonumber(lua, -1);
+    if (isnan(v))
+        luaL_error(lua, "%s: %s: not a number", where, name);
     if (!(v >= min && v <= max))
-        luaL_error(lua, "%s: %s: %f is not between %f and %f", where, name, v, min, max);
+        luaL_error(lua, "%s: %s: %s is not between %s and %s", where, name, push_number(lua, v),
+                   push_number(lua, min), push_number(lua, max));
     return v;
 }
 

@@ -103,7 +103,8 @@ static void done(struct worker *w, struct session *s, struct hs_result *result)
     sodium_memzero(result, sizeof(*result));
 }
 
-void handshake_input(struct worker *w, struct session *s, const uint8_t *msg, uint32_t len)
+void handshake_input(struct worker *w, struct session *s, uint8_t type, const uint8_t *msg,
+                     uint32_t len)
 {
     struct hs_result result;
 
@@ -116,6 +117,8 @@ void handshake_input(struct worker *w, struct session *s, const uint8_t *msg, ui
         done(w, s, &result);
         break;
     case HS_IGNORE:
+        if (type == WIRE_SERVER_HELLO)
+            count(w, C_hellos_rejected, 1);
         break;
     }
 }

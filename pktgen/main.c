@@ -63,6 +63,14 @@ static void close_sessions(void)
         run_phase(&run, &phase, &results, error);
 }
 
+/* Somebody answered, and was not believed: that looks like silence. */
+static void explain_failures(const struct results *total)
+{
+    if (total->counter[C_handshakes_failed] > 0 && total->counter[C_hellos_rejected] > 0)
+        fprintf(stderr, "jetgen: %llu ServerHellos are forged or not of the server in --identity\n",
+                (unsigned long long)total->counter[C_hellos_rejected]);
+}
+
 /* Set everything up, run the script and show the results. */
 static enum script_status run_script(struct script *script)
 {
@@ -78,6 +86,7 @@ static enum script_status run_script(struct script *script)
             fprintf(stderr, "%s\n", message);
         close_sessions();
         add_neighbour();
+        explain_failures(&run.report.total);
         if (g.options.json)
             report_json(&run.report, message, stdout);
         else
@@ -110,5 +119,5 @@ int main(int argc, char **argv)
     interrupt_catch();
     status = run_script(script);
     script_free(script);
-    return (int)status;
+    return report_finish((int)status);
 }

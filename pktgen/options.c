@@ -10,6 +10,7 @@
 
 #include <sodium.h>
 
+#include "report.h"
 #include "wire.h"
 
 static const char usage[] =
@@ -217,10 +218,10 @@ static void take(struct options *o, int opt, char *text)
         break;
     case OPT_VERSION:
         printf("jetgen %s\n", JP_VERSION);
-        exit(EXIT_SUCCESS);
+        exit(report_finish(EXIT_SUCCESS));
     case 'h':
         fputs(usage, stdout);
-        exit(EXIT_SUCCESS);
+        exit(report_finish(EXIT_SUCCESS));
     default:
         take_number(o, opt, text);
     }

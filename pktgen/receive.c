@@ -107,7 +107,7 @@ static void handshake_packet(struct worker *w, const struct datagram *d, uint8_t
         else
             count(w, C_resets_ignored, 1);
     } else if (spi != 0 && s && s->state == SESSION_HELLO) {
-        handshake_input(w, s, d->payload, d->len);
+        handshake_input(w, s, type, d->payload, d->len);
     } else {
         count(w, type == WIRE_RETRY ? C_server_retries : C_server_hellos, 1);
     }

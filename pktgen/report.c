@@ -28,6 +28,14 @@ void report_free(struct report *report)
     free(report->phase);
 }
 
+int report_finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fputs("jetgen: cannot write the output\n", stderr);
+    return code ? code : EXIT_FAILURE;
+}
+
 /* ---- table ---- */
 
 static double value_of(const struct results *r, const char *name)

@@ -20,5 +20,8 @@ void report_table(const struct report *report, FILE *out);
 /* One line: an object with every result of the total, `phases` with those of each phase, and
  * `error`, null when all is well. */
 void report_json(const struct report *report, const char *error, FILE *out);
+/* The exit code, once what was printed has really been written: `code`, or 1 for 0 if it was not,
+ * after saying so. */
+int report_finish(int code);
 
 #endif

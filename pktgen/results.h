@@ -13,6 +13,7 @@
     X(handshakes_failed, "handshakes given up after 5 s")                                          \
     X(hellos_sent, "ClientHellos sent, repeats included")                                          \
     X(hellos_repeated, "ClientHellos sent again")                                                  \
+    X(hellos_rejected, "answers that are not the pinned server's")                                 \
     X(retries, "Retries followed")                                                                 \
     X(tx_packets, "packets given to the port")                                                     \
     X(tx_bytes, "their bytes, from Ethernet header to end of payload")                             \

@@ -26,6 +26,43 @@ def test_what_cannot_be_run_is_said_before_a_port_is_looked_for(tmp_path, text, 
     assert (done.returncode, done.stdout, done.stderr) == (2, "", said.format("s.lua"))
 
 
+def test_a_device_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "s.lua").write_text("")
+    done = subprocess.run([BUILD / "pktgen/jetgen", "--no-huge", "--device", "net_nope0", "s.lua"],
+                          capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 2 and "jetgen: --device net_nope0: DPDK has no such device\n" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_full_disk_is_noticed(option):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([BUILD / "pktgen/jetgen", option], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "jetgen: cannot write the output\n")
+
+
+def test_results_that_cannot_be_written_are_missed(make_plane, tmp_path):
+    device = f"net_memif0,role=client,id=0,socket={make_plane(memif=True).folder}/memif.sock,socket-abstract=no"
+    for options, text, code in (["--json"], "", 1), ([], "", 1), ([], "jetgen.expect(false, 'so')", 3):
+        (tmp_path / "s.lua").write_text(text)
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([BUILD / "pktgen/jetgen", *options, "--no-huge", "--idle-sleep", "50", "--name",
+                                   tmp_path.name[-32:], "--device", device, "--target", MEMIF_SERVER, "s.lua"],
+                                  stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, cwd=tmp_path)
+        assert done.returncode == code and "jetgen: cannot write the output\n" in done.stderr, done.stderr
+
+
+def test_a_server_that_is_not_the_pinned_one(make_plane, tmp_path):
+    """It answers, and jetgen says that it does not believe it."""
+    script = tmp_path / "s.lua"
+    script.write_text("local r = jetgen.open { sessions = 2 }\njetgen.expect(r.hellos_rejected >= 2, 'none rejected')")
+    plane = make_plane(memif=True)
+    generator = plane.start_jetgen(script, options=["--identity", "5" * 64])
+    found = plane.wait_jetgen(generator)
+    assert found["handshakes_ok"] == 0 and found["handshakes_failed"] == 2
+    said = f"jetgen: {found['hellos_rejected']} ServerHellos are forged or not of the server in --identity"
+    assert said in generator.text().splitlines()
+
+
 def test_sessions_are_spread_evenly(make_plane):
     """Ten thousand real handshakes: the control plane gives each worker its share, and so of the packets."""
     plane = make_plane(queues=4, memif=True, max_sessions=16384)
