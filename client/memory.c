@@ -9,7 +9,7 @@
 enum {
     TABLE_HEADS = 1 << 18,
     SYMBOL_BYTES = 9024, /* of the largest packet */
-    CLOSED = 1 << 16,
+    CLOSED = 1 << 18,
     STREAMS = 1 << 18,
     SENT = 1 << 20,
     MESSAGES_OUT = 1 << 18,
