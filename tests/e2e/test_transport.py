@@ -245,8 +245,8 @@ def test_idle_sessions(make, capsys, record_property):
     """They have sent and received, and rest."""
     if free_memory() < 6 << 30:
         pytest.skip("needs 6 GiB of free memory")
-    full = {"sessions": SESSIONS + 5000, "heartbeat_ms": 0}
-    plane = make(max_sessions=SESSIONS + 5000, punt_rate=0, full=full)
+    full = {"sessions": SESSIONS + 5000, "heartbeat_ms": 0, "streams_mb": 256}
+    plane = make(max_sessions=SESSIONS + 5000, punt_rate=0, full=full, control={"idle_timeout_ms": 3600000})
     before = memory(plane.dp.pid)
     client = plane.client_host.start(
         "idle-sessions", BUILD / "tests/tools/idle-sessions", f"{SERVER[4]}:{PORTS['echo']}", plane.identity().hex(),
