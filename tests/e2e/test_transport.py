@@ -245,7 +245,7 @@ def test_idle_sessions(make, capsys, record_property):
     """They have sent and received, and rest."""
     if free_memory() < 6 << 30:
         pytest.skip("needs 6 GiB of free memory")
-    full = {"sessions": SESSIONS + 5000, "heartbeat_ms": 0, "streams_mb": 256}
+    full = {"sessions": SESSIONS + 5000, "heartbeat_ms": 0, "streams_mb": 384}
     plane = make(max_sessions=SESSIONS + 5000, punt_rate=0, full=full, control={"idle_timeout_ms": 3600000})
     before = memory(plane.dp.pid)
     client = plane.client_host.start(

@@ -58,7 +58,8 @@ static void on_connect_error(jp_session *session, int error)
 static void on_close(jp_session *session, const jp_close *close)
 {
     (void)session;
-    errx(1, "a session ended: %llu %s", (unsigned long long)close->code, close->reason);
+    errx(1, "a session ended, %s: %llu %s", close->by == JP_CLOSED_HERE ? "here" : "there",
+         (unsigned long long)close->code, close->reason);
 }
 
 static void rest(jp_loop *loop)
