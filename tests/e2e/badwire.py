@@ -17,6 +17,7 @@ class BadWire:
         self.log = folder / "impair.log"
         self.arguments = [f"{key}={value}" for key, value in impairments.items()]
         self.ends, self.program = [], None
+        print(f"wire of seed {SEED}: {impairments}")  # seen when a test fails; $JETPLANE_SEED brings it back
 
     def __call__(self, left, right):
         self.ends = [Host(), Host()]

@@ -35,6 +35,7 @@ enum {
     QUEUE_MAX = 8192, /* frames under way: more are dropped, as by any queue */
     SOCKET_BUFFER = 32 << 20,
     BATCH = 64,
+    IDLE_NS = 100000000, /* between two looks whether it is over */
 };
 
 enum key { LOSS, BURST, LATE, TWICE, DAMAGE, DELAY, EXTRA, REBIND, KEYS };
@@ -301,14 +302,11 @@ static void wait_for_frames(const int sockets[2])
 {
     struct pollfd fds[2] = {{.fd = sockets[0], .events = POLLIN},
                             {.fd = sockets[1], .events = POLLIN}};
-    struct timespec timeout = {.tv_nsec = 100000000};
-    uint64_t now = now_ns();
+    uint64_t now = now_ns(), wait = IDLE_NS;
 
-    if (n_heap)
-        timeout.tv_nsec = heap[0]->due <= now              ? 0
-                          : heap[0]->due - now < 100000000 ? (long)(heap[0]->due - now)
-                                                           : 100000000;
-    ppoll(fds, 2, &timeout, NULL);
+    if (n_heap && heap[0]->due < now + wait)
+        wait = heap[0]->due > now ? heap[0]->due - now : 0;
+    ppoll(fds, 2, &(struct timespec){.tv_nsec = (long)wait}, NULL);
 }
 
 int main(int argc, char **argv)
