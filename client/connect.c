@@ -7,12 +7,14 @@
 #include "address.h"
 #include "endpoint.h"
 #include "route.h"
+#include "tcp.h"
 #include "trust.h"
 
 enum {
     TIMEOUT_US = 5000000,
     REPEAT_US = 250000,
     ADDRESS_US = 500000,  /* without an answer: then it is another address's turn */
+    TCP_US = 1000000,     /* without an answer: then TCP is tried too, each address as long */
     REFUSED_US = 1000000, /* a server that was not believed may have been an impostor: the right one
                              has so long to answer */
     NAME_BYTES = HOST_TEXT + 8,
@@ -28,6 +30,8 @@ struct connecting {
     uint64_t next_at;   /* then the next address is tried */
     uint64_t repeat_at; /* then the hello is sent again, and after `interval` more */
     uint64_t interval;  /* 0: nothing was tried yet */
+    uint64_t tcp_at;    /* then TCP is tried, or its next address */
+    unsigned tcp;       /* addresses tried by TCP */
     bool refused;
     char why[256];
     char name[NAME_BYTES];
@@ -97,6 +101,25 @@ static int send_hello(jp_session *s, uint64_t now)
     return error == JP_SEND_WOULD_BLOCK ? 0 : error;
 }
 
+/* UDP may not get through. */
+static int try_tcp(jp_session *s, uint64_t now)
+{
+    struct connecting *c = s->connecting;
+    const jp_address *to = &c->addresses[c->tcp % c->count];
+    bool trying = s->sockets[SESSION_TCP] && (c->count == 1 || now < c->tcp_at);
+    struct jp_path path = {.tcp = 1};
+    int error;
+
+    c->tcp_at = s->context->settings.without_tcp ? UINT64_MAX : now + TCP_US;
+    if (trying || c->tcp_at == UINT64_MAX)
+        return trying ? 0 : JP_CONNECT_FAILED;
+    c->tcp++;
+    error = fallback_connect(s, c->local.family ? &c->local : NULL, to);
+    if (!error) /* it waits until there is a connection */
+        endpoint_send_one(s->sockets[SESSION_TCP], &path, c->handshake.hello, HS_CLIENT_HELLO_LEN);
+    return error;
+}
+
 /* Try this address, or, if that fails at once, those after it. */
 static void try_from(jp_session *s, unsigned at, uint64_t now)
 {
@@ -113,7 +136,17 @@ static void try_from(jp_session *s, unsigned at, uint64_t now)
         if (!error)
             return;
     }
-    session_fail(s, connect_error_of(error));
+    if (error != JP_SEND_PROHIBITED || try_tcp(s, now))
+        session_fail(s, connect_error_of(error));
+}
+
+static void first_try(jp_session *s, uint64_t now)
+{
+    struct connecting *c = s->connecting;
+    uint64_t half = (c->deadline - now) / 2;
+
+    c->tcp_at = now + (half < TCP_US ? half : TCP_US);
+    try_from(s, 0, now);
 }
 
 static void time_out(jp_session *s)
@@ -138,7 +171,9 @@ void connect_expire(jp_session *s, uint64_t now)
     else if (c->resolve)
         return;
     else if (!c->interval)
-        try_from(s, 0, now);
+        first_try(s, now);
+    else if (now >= c->tcp_at)
+        try_tcp(s, now);
     else if (c->count > 1 && now >= c->next_at)
         try_from(s, c->at + 1, now);
     else if (now >= c->repeat_at)
@@ -154,6 +189,8 @@ uint64_t connect_deadline(const jp_session *s)
         return at;
     if (c->repeat_at < at)
         at = c->repeat_at;
+    if (c->interval && c->tcp_at < at)
+        at = c->tcp_at;
     return c->count > 1 && c->next_at < at ? c->next_at : at;
 }
 
@@ -208,6 +245,8 @@ static void finish(jp_session *s, const struct hs_result *keys, const struct jp_
     connect_end(s);
     if (session_begin(s, now))
         s->error = JP_NO_MEMORY;
+    else
+        fallback_begin(s, now);
 }
 
 /* It may come late, from an address tried before. */
@@ -228,7 +267,7 @@ void connect_answer(struct socket *socket, const struct udp_packet *p)
     struct jp_path path;
 
     if (!s || s->state != SESSION_CONNECTING || !was_asked(s->connecting, &p->peer) ||
-        s->sockets[p->peer.family == JP_IPV6] != socket)
+        s->sockets[socket->tcp ? SESSION_TCP : p->peer.family == JP_IPV6] != socket)
         return;
     path = socket_path(socket, p);
     switch (hs_client_input(&s->connecting->handshake, e->aead, p->data, p->length, &keys)) {

@@ -21,7 +21,8 @@ enum {
 };
 
 struct socket {
-    struct udp udp;
+    struct udp udp;  /* of a TCP connection: its descriptor and local address */
+    struct tcp *tcp; /* NULL: UDP */
     struct endpoint *endpoint;
     jp_watch *watch;
     jp_listener *listener; /* that accepts here, NULL: nobody does */
@@ -131,6 +132,12 @@ void accept_hello(struct socket *socket, const struct udp_packet *p);
 
 /* connect.c */
 void connect_answer(struct socket *socket, const struct udp_packet *p);
+
+/* tcp.c: what a socket that is a TCP connection does instead */
+void tcp_ready(struct socket *socket, unsigned events);
+void tcp_send(struct socket *socket, const struct udp_packet *packets, unsigned n);
+bool tcp_reserve(struct socket *socket, uint32_t length);
+void tcp_free(struct socket *socket);
 
 /* group.c */
 /* Hand on a packet that is for another loop of the socket's group: true if it is. */

@@ -1,14 +1,17 @@
 /* Listeners of several loops on the same addresses. The kernel steers packets by SPI to the socket
  * of their loop; what it merged from one client port and several SPIs goes to the first one's
  * owner, who hands the others on. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "endpoint.h"
 #include "listen.h"
+#include "tcp.h"
 
-enum { HANDED_MAX = 1024 }; /* packets waiting for one loop */
+enum { HANDED_MAX = 1024 /* packets waiting for one loop */, PORT_TRIES = 16 };
 
 struct member {
     jp_listener *listener;
@@ -23,6 +26,7 @@ struct jp_listener_group {
     unsigned loops;
     size_t addresses;
     struct udp *sockets; /* of each address one per loop */
+    int *tcp; /* of each address one that nobody listens on: it keeps the port; -1: none */
     struct member members[];
 };
 
@@ -30,6 +34,7 @@ struct handed {
     jp_listener_group *group;
     unsigned owner;
     size_t address;
+    int fd; /* a TCP connection that begins with the bytes; -1: they are a packet */
     struct udp_packet packet;
     uint8_t bytes[];
 };
@@ -46,10 +51,30 @@ static void release(jp_listener_group *g)
         return;
     for (size_t i = 0; i < g->addresses * g->loops; i++)
         udp_close(&g->sockets[i]);
+    for (size_t i = 0; i < g->addresses; i++)
+        if (g->tcp[i] >= 0)
+            close(g->tcp[i]);
     context_release(g->context);
     pthread_mutex_destroy(&g->lock);
     free(g->sockets);
+    free(g->tcp);
     free(g);
+}
+
+static int open_address(jp_listener_group *g, const jp_address *address, size_t i)
+{
+    struct udp *sockets = &g->sockets[i * g->loops];
+    int error = udp_open_group(sockets, g->loops, address, 0);
+
+    g->tcp[i] = -1;
+    if (error || g->context->settings.without_tcp)
+        return error;
+    g->tcp[i] = tcp_bind(&sockets[0].local, true);
+    if (g->tcp[i] >= 0)
+        return 0;
+    for (unsigned k = 0; k < g->loops; k++)
+        udp_close(&sockets[k]);
+    return g->tcp[i];
 }
 
 static int open_sockets(jp_listener_group *g, const jp_address *addresses, size_t n)
@@ -57,7 +82,11 @@ static int open_sockets(jp_listener_group *g, const jp_address *addresses, size_
     int error = 0;
 
     for (size_t i = 0; i < n && !error; i++) {
-        error = udp_open_group(&g->sockets[i * g->loops], g->loops, &addresses[i], 0);
+        unsigned tries = 0;
+
+        do
+            error = open_address(g, &addresses[i], i);
+        while (error == JP_BIND_IN_USE && addresses[i].port == 0 && ++tries < PORT_TRIES);
         g->addresses += !error;
     }
     return error;
@@ -80,8 +109,9 @@ int jp_listener_group_create(jp_listener_group **group, unsigned loops, jp_conte
     g->context = context_hold(context);
     g->loops = loops;
     g->sockets = calloc(n * loops, sizeof(*g->sockets));
-    error = g->sockets ? open_sockets(g, addresses, n)
-                       : failure(JP_NO_MEMORY, __func__, "no memory for sockets");
+    g->tcp = calloc(n, sizeof(*g->tcp));
+    error = g->sockets && g->tcp ? open_sockets(g, addresses, n)
+                                 : failure(JP_NO_MEMORY, __func__, "no memory for sockets");
     if (error)
         release(g);
     else
@@ -169,6 +199,8 @@ static void drop_handed(void *argument)
     pthread_mutex_lock(&g->lock);
     g->members[h->owner].waiting--;
     pthread_mutex_unlock(&g->lock);
+    if (h->fd >= 0)
+        close(h->fd);
     free(h);
     release(g);
 }
@@ -179,7 +211,12 @@ static void take_handed(void *argument)
     struct handed *h = argument;
     jp_listener *l = h->group->members[h->owner].listener;
 
-    if (l) {
+    if (l && h->fd >= 0) {
+        endpoint_enter(l->endpoint);
+        tcp_accept(l, h->fd, h->bytes, h->packet.length, true);
+        endpoint_leave(l->endpoint);
+        h->fd = -1;
+    } else if (l) {
         struct socket *socket = l->sockets[h->address];
         struct endpoint *e = socket->endpoint;
 
@@ -199,7 +236,7 @@ static struct handed *copy(jp_listener_group *g, unsigned owner, size_t address,
 
     if (!h)
         return NULL;
-    *h = (struct handed){.group = g, .owner = owner, .address = address, .packet = *p};
+    *h = (struct handed){.group = g, .owner = owner, .address = address, .fd = -1, .packet = *p};
     h->packet.data = h->bytes;
     memcpy(h->bytes, p->data, p->length);
     return h;
@@ -225,7 +262,7 @@ bool group_forward(struct socket *socket, const struct udp_packet *p, uint32_t s
     struct handed *h;
     bool handed;
 
-    if (!l || !l->group || udp_owner(spi, l->members) == l->index)
+    if (!l || !l->group || socket->tcp || udp_owner(spi, l->members) == l->index)
         return false;
     while (l->sockets[address] != socket)
         address++;
@@ -238,4 +275,27 @@ bool group_forward(struct socket *socket, const struct udp_packet *p, uint32_t s
     if (!handed)
         free(h);
     return true;
+}
+
+bool group_move(jp_listener *l, uint32_t spi, int fd, uint8_t *bytes, size_t n)
+{
+    struct udp_packet p = {.data = bytes, .length = (uint16_t)n};
+    struct handed *h = copy(l->group, udp_owner(spi, l->members), 0, &p);
+    bool handed;
+
+    if (!h)
+        return false;
+    h->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* ours is closed as any other */
+    if (h->fd < 0) {
+        free(h);
+        return false;
+    }
+    pthread_mutex_lock(&l->group->lock);
+    handed = hand(h);
+    pthread_mutex_unlock(&l->group->lock);
+    if (!handed) {
+        close(h->fd);
+        free(h);
+    }
+    return handed;
 }

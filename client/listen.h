@@ -26,6 +26,9 @@ struct jp_listener {
     bool freed;
     struct socket **sockets; /* an address each */
     size_t n_sockets;
+    struct tcp_port *ports;
+    struct tcp *connections;
+    unsigned n_connections;
 
     struct prefix_limit proven, resets; /* by network */
     struct bucket unproven, all_resets;

@@ -2,12 +2,16 @@
 
 #include "endpoint.h"
 #include "listen.h"
+#include "tcp.h"
+
+enum { PORT_TRIES = 16 };
 
 /* The last user is gone. */
 static void listener_end(jp_listener *l)
 {
     struct endpoint *e = l->endpoint;
 
+    tcp_close_all(l);
     for (size_t i = 0; i < l->n_sockets; i++)
         socket_release(l->sockets[i]);
     if (l->group)
@@ -69,13 +73,31 @@ int listener_new(jp_listener **listener, jp_loop *loop, jp_context *context, siz
 
 int listener_add(jp_listener *l, const jp_address *address, const struct udp *opened)
 {
-    int error = socket_open(&l->sockets[l->n_sockets], l->endpoint, address, opened);
+    struct socket **socket = &l->sockets[l->n_sockets];
+    int error = socket_open(socket, l->endpoint, address, opened);
 
     if (error)
         return error;
-    l->sockets[l->n_sockets]->serves = true;
-    l->sockets[l->n_sockets++]->listener = l;
+    if (!l->context->settings.without_tcp)
+        error = tcp_listen(l, &(*socket)->udp.local);
+    if (error) {
+        socket_release(*socket);
+        return error;
+    }
+    (*socket)->serves = true;
+    (*socket)->listener = l;
+    l->n_sockets++;
     return 0;
+}
+
+/* A port of the kernel's choice must be free for TCP too. */
+static int add_any(jp_listener *l, const jp_address *address)
+{
+    int error = listener_add(l, address, NULL);
+
+    for (int i = 1; i < PORT_TRIES && error == JP_BIND_IN_USE && address->port == 0; i++)
+        error = listener_add(l, address, NULL);
+    return error;
 }
 
 int jp_listener_create(jp_listener **listener, jp_loop *loop, jp_context *context,
@@ -91,7 +113,7 @@ int jp_listener_create(jp_listener **listener, jp_loop *loop, jp_context *contex
     if (error)
         return error;
     for (size_t i = 0; i < n && !error; i++)
-        error = listener_add(l, &addresses[i], NULL);
+        error = add_any(l, &addresses[i]);
     if (error)
         jp_listener_free(l);
     else
@@ -116,6 +138,7 @@ int jp_listener_free(jp_listener *listener)
         return JP_WRONG_THREAD;
     for (size_t i = 0; i < listener->n_sockets; i++)
         listener->sockets[i]->listener = NULL;
+    tcp_stop(listener);
     listener->freed = true;
     forget_unconfirmed(listener);
     listener->endpoint->loop->alive[OBJECT_LISTENER]--;

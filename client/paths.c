@@ -47,11 +47,11 @@ static struct socket **find_room(jp_session *s)
 {
     struct conn_stats stats;
 
-    for (int i = 0; i < SESSION_SOCKETS; i++)
+    for (int i = 0; i < SESSION_TCP; i++)
         if (!s->sockets[i])
             return &s->sockets[i];
     conn_stats(s->conn, &stats);
-    for (int i = 0; i < SESSION_SOCKETS; i++)
+    for (int i = 0; i < SESSION_TCP; i++)
         if (!in_use(&stats, s->sockets[i])) {
             socket_release(s->sockets[i]);
             return &s->sockets[i];
@@ -71,7 +71,7 @@ static int open_path(jp_session *s, const jp_address *local, const jp_address *p
     *place = find_room(s);
     if (!*place)
         return failure(JP_NO_DESCRIPTORS, __func__, "the session has %d sockets already",
-                       SESSION_SOCKETS);
+                       SESSION_TCP);
     **place = NULL;
     error = socket_open(*place, s->endpoint, local ? local : &any, NULL);
     if (!error)
@@ -172,6 +172,7 @@ static jp_path_figures figures_of_path(const struct conn_path_stats *p)
         .use = p->use,
         .validated = p->validated,
         .active = p->active,
+        .tcp = p->path.tcp,
     };
 }
 

@@ -1,5 +1,6 @@
 /* Packets in: told apart, opened in bursts, and read by their sessions. */
 #include "endpoint.h"
+#include "tcp.h"
 
 /* The frames of an authentic packet. */
 static void read_packet(struct endpoint *e, unsigned i, uint64_t now)
@@ -18,6 +19,8 @@ static void read_packet(struct endpoint *e, unsigned i, uint64_t now)
     if (len < 0)
         return;
     session_touch(s);
+    if (e->arrived_at->tcp && s->server)
+        e->arrived_at->tcp->spi = s->spi;
     conn_receive(s->conn, now,
                  &(struct conn_received){
                      .frames = op->text,

@@ -14,6 +14,14 @@ static unsigned run(struct socket *const *sockets, unsigned n)
     return i;
 }
 
+static int send_by(struct socket *socket, const struct udp_packet *packets, unsigned n)
+{
+    if (!socket->tcp)
+        return udp_send(&socket->udp, packets, n);
+    tcp_send(socket, packets, n);
+    return (int)n;
+}
+
 /* Send what is sealed; false when a socket is full. A packet that cannot be sent is lost. */
 static bool send_sealed(struct endpoint *e)
 {
@@ -22,7 +30,7 @@ static bool send_sealed(struct endpoint *e)
     while (b->sent < b->count) {
         struct socket *socket = b->sockets[b->sent];
         unsigned n = run(b->sockets + b->sent, b->count - b->sent);
-        int sent = socket ? udp_send(&socket->udp, b->packets + b->sent, n) : (int)n;
+        int sent = socket ? send_by(socket, b->packets + b->sent, n) : (int)n;
 
         if (sent == JP_SEND_WOULD_BLOCK) {
             jp_watch_set(socket->watch, JP_READABLE | JP_WRITABLE);
@@ -82,6 +90,8 @@ static uint32_t add_packet(struct endpoint *e, jp_session *s, uint64_t now)
     *p = (struct udp_packet){.data = data, .length = (uint16_t)length, .ecn = packet.ecn};
     if (!address(e, p, &b->sockets[b->count], packet.path))
         b->sockets[b->count] = NULL;
+    else if (b->sockets[b->count]->tcp)
+        s->held = !tcp_reserve(b->sockets[b->count], length);
     b->count++;
     b->used += (length + 63) & ~UINT32_C(63);
     return length;
@@ -97,7 +107,7 @@ static void serve(struct endpoint *e, jp_session *s, uint64_t now)
 
     if (tunnel_next(&s->tunnel) != TUNNEL_BLOCKED)
         length = add_packet(e, s, now);
-    if (length == 0) {
+    if (length == 0 || s->held) {
         drr_remove(&e->drr, node);
         session_touch(s); /* to be settled */
         return;
@@ -147,6 +157,6 @@ int endpoint_send_one(struct socket *socket, const struct jp_path *path, uint8_t
     int sent;
 
     address(socket->endpoint, &p, &same, path);
-    sent = udp_send(&socket->udp, &p, 1);
+    sent = send_by(socket, &p, 1);
     return sent < 0 ? sent : 0;
 }

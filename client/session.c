@@ -10,6 +10,9 @@
 #include "endpoint.h"
 #include "listen.h"
 #include "route.h"
+#include "tcp.h"
+
+enum { HELD_US = 100000 }; /* then a full TCP connection is offered packets all the same */
 
 uint64_t session_now(const jp_session *s)
 {
@@ -67,7 +70,7 @@ int session_new(jp_session **session, struct jp_loop *loop, jp_context *context,
     memset(s, 0, size);
     s->endpoint = e;
     s->context = context_hold(context);
-    s->timeout_at = s->confirm_by = UINT64_MAX;
+    s->timeout_at = s->confirm_by = s->udp_at = UINT64_MAX;
     s->telling_tail = &s->telling;
     add_spi(s, spi);
     loop->alive[OBJECT_SESSION]++;
@@ -239,12 +242,15 @@ int jp_session_finish(jp_session *session)
 
 void session_expire(jp_session *s, uint64_t now)
 {
+    s->held = false;
     if (s->state == SESSION_CONNECTING)
         connect_expire(s, now);
     else if (s->state == SESSION_UNCONFIRMED && now >= s->confirm_by)
         session_over(s, JP_CLOSED_SILENT, CLOSE_IDLE, "");
     else if (s->state == SESSION_OPEN)
         conn_timeout(s->conn, now);
+    if (s->state == SESSION_OPEN && !s->server)
+        fallback_expire(s, now);
     if (now >= s->timeout_at) {
         s->timeout_at = UINT64_MAX;
         s->tell |= TELL_TIMEOUT;
@@ -258,11 +264,13 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t session_deadline(const jp_session *s, uint64_t now)
 {
-    uint64_t at = earlier(s->timeout_at, s->confirm_by);
+    uint64_t at = earlier(earlier(s->timeout_at, s->confirm_by), s->udp_at);
 
     if (s->state == SESSION_CONNECTING)
         at = earlier(at, connect_deadline(s));
-    if (s->conn)
+    if (s->held)
+        at = earlier(at, now + HELD_US);
+    else if (s->conn)
         at = earlier(at, conn_deadline(s->conn, now));
     return at;
 }

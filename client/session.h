@@ -18,7 +18,8 @@ struct endpoint;
 struct socket;
 
 enum {
-    SESSION_SOCKETS = 8, /* of a client that moves */
+    SESSION_SOCKETS = 9, /* of a client that moves */
+    SESSION_TCP = 8,     /* the place of its TCP connection */
     REASON_BYTES = 256,
     CONFIRM_US = 10000000, /* for a client's first packet */
 };
@@ -55,6 +56,7 @@ struct jp_session {
     uint8_t paths_tell[3]; /* a bit per path, by enum jp_path_event */
     bool server, finishing, closed_here, was_open;
     bool mute; /* the peer would not understand: nothing is sent any more */
+    bool held; /* its TCP connection is full */
 
     jp_stream *streams;                 /* all */
     jp_stream *telling, **telling_tail; /* those with something to tell */
@@ -66,6 +68,7 @@ struct jp_session {
     struct jp_path path; /* of the handshake */
     jp_key key;
     struct socket *sockets[SESSION_SOCKETS]; /* of a client's */
+    uint64_t tcp_at, udp_at; /* not before then TCP is tried, then UDP again (UINT64_MAX: never) */
 
     uint64_t code;
     char *reason; /* REASON_BYTES, once it is over */

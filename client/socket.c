@@ -11,9 +11,11 @@ static void ready(jp_watch *watch, unsigned events)
 
     endpoint_enter(e);
     socket->users++; /* callbacks may end its last session */
-    if (events & JP_WRITABLE)
+    if (socket->tcp)
+        tcp_ready(socket, events);
+    else if (events & JP_WRITABLE)
         endpoint_resume(socket);
-    if (events & (JP_READABLE | JP_HANGUP))
+    if (!socket->tcp && events & (JP_READABLE | JP_HANGUP))
         endpoint_receive(socket);
     socket_release(socket);
     endpoint_leave(e);
@@ -118,6 +120,8 @@ void socket_release(struct socket *socket)
             e->client[i] = NULL;
     e->loop->alive[OBJECT_WATCH]++;
     jp_watch_free(socket->watch);
+    if (socket->tcp)
+        tcp_free(socket);
     if (!socket->borrowed)
         udp_close(&socket->udp);
     e->sockets[socket->place] = NULL;
@@ -127,8 +131,10 @@ void socket_release(struct socket *socket)
 struct socket *socket_at(const struct endpoint *e, const struct jp_path *path)
 {
     uint16_t place = route_socket(path);
+    struct socket *socket = place < e->n_sockets ? e->sockets[place] : NULL;
 
-    return place < e->n_sockets ? e->sockets[place] : NULL;
+    /* The place of a connection that was closed may be another's. */
+    return socket && path->tcp == (socket->tcp != NULL) ? socket : NULL;
 }
 
 struct jp_path socket_path(const struct socket *socket, const struct udp_packet *p)
@@ -136,8 +142,11 @@ struct jp_path socket_path(const struct socket *socket, const struct udp_packet 
     /* A client on the wildcard address lets the kernel choose for every packet: then a change of
      * the host's addresses does not end its sessions. A server answers from where it was asked. */
     const jp_address *local = &socket->udp.local;
+    struct jp_path path;
 
     if (socket->serves && jp_address_is_wildcard(local))
         local = &p->local;
-    return route_make(local, &p->peer, socket->place);
+    path = route_make(local, &p->peer, socket->place);
+    path.tcp = socket->tcp != NULL;
+    return path;
 }

@@ -217,6 +217,10 @@ int conn_migrate(struct conn *c, const struct jp_path *path, uint64_t now);
 int conn_path_add(struct conn *c, const struct jp_path *path, enum path_use use, uint64_t now);
 /* 0, -ENOENT, -EINVAL: the last one is not abandoned. */
 int conn_path_set(struct conn *c, unsigned path, enum path_use use, uint64_t now);
+/* The path is no more: its connection was closed. It fails, unless it is the only one. */
+void conn_path_lost(struct conn *c, const struct jp_path *path, uint64_t now);
+/* No path answers: two probe timeouts in a row on each. */
+bool conn_is_failing(const struct conn *c);
 
 /* ---- the session ---- */
 

@@ -55,7 +55,7 @@ void mtu_start(struct conn *c, struct conn_path *path, uint64_t now)
 {
     path->mtu_high = limit(c);
     path->mtu_state = MTU_OFF;
-    if (!c->config.mtu_discovery) {
+    if (!c->config.mtu_discovery || path->address.tcp) { /* a stream has none */
         set_mtu(path, path->mtu_high);
         return;
     }

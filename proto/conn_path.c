@@ -46,7 +46,7 @@ static void path_open(struct conn *c, struct conn_path *path, const struct jp_pa
         .mtu = CONN_PACKET_MIN,
         .open = true,
         .limited = c->config.server,
-        .ecn = c->config.ecn,
+        .ecn = c->config.ecn && !address->tcp,
     };
     rtt_init(&path->rtt);
     sent_init(&path->sent, RECORDS);
@@ -72,7 +72,8 @@ static void retire(struct conn_path *path, uint64_t now)
 static struct conn_path *path_find(struct conn *c, const struct jp_path *address)
 {
     for (unsigned i = 0; i < CONN_PATHS; i++)
-        if (c->path[i].open && memcmp(&c->path[i].address, address, ADDRESS_LEN) == 0)
+        if (c->path[i].open && c->path[i].address.tcp == address->tcp &&
+            memcmp(&c->path[i].address, address, ADDRESS_LEN) == 0)
             return &c->path[i];
     return NULL;
 }
@@ -188,13 +189,21 @@ static void failed(struct conn *c, struct conn_path *path, uint64_t now)
     c->ops->path(c, index_of(c, path), CONN_PATH_FAILED);
 }
 
+void conn_path_lost(struct conn *c, const struct jp_path *address, uint64_t now)
+{
+    struct conn_path *path = path_find(c, address);
+
+    if (path)
+        failed(c, path, now);
+}
+
 /* ---- migration ---- */
 
 static bool is_rebinding(const struct conn_path *a, const struct conn_path *b)
 {
     return memcmp(a->address.peer_ip, b->address.peer_ip, 16) == 0 &&
            memcmp(a->address.our_ip, b->address.our_ip, 16) == 0 &&
-           a->address.our_port == b->address.our_port;
+           a->address.our_port == b->address.our_port && a->address.tcp == b->address.tcp;
 }
 
 /* The path whose peer moved to a new one. */
@@ -305,6 +314,7 @@ static void read_use(struct conn *c, struct conn_path *path, enum path_use use, 
     }
     path->use = (uint8_t)use;
     path->use_state = USE_KNOWN;
+    path->loss.probe_count = 0; /* it works again, as far as the peer can tell */
     if (path->joined || !c->config.server)
         return;
     path->joined = true;
@@ -364,6 +374,13 @@ static unsigned best_rank(const struct conn *c)
         if (is_usable(c, &c->path[i]) && rank_of(&c->path[i]) < best)
             best = rank_of(&c->path[i]);
     return best;
+}
+
+bool conn_is_failing(const struct conn *c)
+{
+    unsigned rank = best_rank(c);
+
+    return rank >= RANK_FAILING && rank != UINT32_MAX;
 }
 
 bool path_failing(const struct conn *c, const struct conn_path *path)

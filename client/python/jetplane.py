@@ -57,7 +57,7 @@ class _Close(Structure):
 
 class _Settings(Structure):
     _fields_ = [("size", c_size_t), ("identity", c_void_p), ("trust", c_void_p), ("congestion", c_char_p),
-                ("ciphers", c_uint8 * 2), ("without_fec", c_uint8), ("max_packet", c_uint16), ("streams", c_uint32),
+                ("ciphers", c_uint8 * 2), ("without_fec", c_uint8), ("without_tcp", c_uint8), ("max_packet", c_uint16), ("streams", c_uint32),
                 ("idle_timeout", c_uint64), ("heartbeat", c_uint64), ("window", c_uint32), ("window_max", c_uint32),
                 ("stream_window", c_uint32), ("stream_window_max", c_uint32), ("message_max", c_uint32),
                 ("send_buffer", c_uint32), ("accept_rate", c_uint32), ("sessions_max", c_uint32),

@@ -64,7 +64,8 @@ struct jp_path {
     uint16_t vlan;      /* VLAN id, 0: untagged */
     uint8_t port;       /* of DPDK */
     uint8_t ip_version; /* 4 or 6 */
-    uint8_t pad[12];
+    uint8_t tcp;        /* it is a TCP connection: never the same as a path of UDP */
+    uint8_t pad[11];
 };
 
 /* What a side announced of the full transport (hs_params). max_data 0: it is for light sessions
