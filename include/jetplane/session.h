@@ -126,18 +126,18 @@ typedef struct jp_settings {
     jp_identity *identity; /* servers must have one */
     jp_trust *trust;       /* clients must have one */
 
-    const char *congestion; /* "cubic" (the default), "bbr", "newreno" */
-    uint8_t ciphers[2];     /* enum jp_cipher, preferred first, 0 ends; default: both, AES first
-                               where the processor has it */
-    uint8_t without_fec;    /* send no redundancy, whatever is lost */
-    uint8_t without_tcp;    /* no TCP: listeners do not listen, clients do not fall back to it */
-    uint16_t max_packet;    /* largest UDP payload to receive, 1280-9000; default 1472 */
-    uint32_t streams;       /* that the peer may have open, 1-65535; default 100 */
-    uint64_t idle_timeout;  /* us, 1 s to 1 day; default 30 s; the smaller of both sides' */
-    uint64_t heartbeat;     /* us; default 5 s; UINT64_MAX: none */
-    uint32_t window;        /* bytes the peer may send ahead at first; default 1 MiB */
-    uint32_t window_max;    /* and at most; default 32 MiB */
-    uint32_t stream_window; /* the same, of each stream; default 256 KiB */
+    const char *congestion;     /* "cubic" (the default), "bbr", "newreno" */
+    uint8_t ciphers[2];         /* enum jp_cipher, preferred first, 0 ends; default: both, AES first
+                                   where the processor has it */
+    uint8_t without_fec;        /* send no redundancy, whatever is lost */
+    uint8_t without_tcp;        /* neither listen for TCP nor fall back to it */
+    uint16_t max_packet;        /* largest UDP payload to receive, 1280-9000; default 1472 */
+    uint32_t streams;           /* that the peer may have open, 1-65535; default 100 */
+    uint64_t idle_timeout;      /* us, 1 s to 1 day; default 30 s; the smaller of both sides' */
+    uint64_t heartbeat;         /* us; default 5 s; UINT64_MAX: none */
+    uint32_t window;            /* bytes the peer may send ahead at first; default 1 MiB */
+    uint32_t window_max;        /* and at most; default 32 MiB */
+    uint32_t stream_window;     /* the same, of each stream; default 256 KiB */
     uint32_t stream_window_max; /* default 17 MiB: messages may be that much less 1 KiB */
     uint32_t message_max; /* messages of the peer, expanded; default and at most JP_MESSAGE_MAX */
     uint32_t send_buffer; /* bytes waiting to be acknowledged on a stream before sends answer
