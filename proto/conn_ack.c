@@ -104,7 +104,7 @@ static void settle(struct conn *c, struct conn_path *path, struct loss_event *ev
 
     if (!ev->acked && ev->lost == lost_end && ce == 0)
         return;
-
+    path->settling = true;
     for (struct sent_packet *p = ev->acked; p; p = p->next) {
         congestion_acked(&path->congestion, &sample, p);
         packet_acked(c, path, p, now);
@@ -120,6 +120,7 @@ static void settle(struct conn *c, struct conn_path *path, struct loss_event *ev
     c->stats.persistent += ev->persistent;
     congestion_update(&path->congestion, &sample, &path->rtt);
     loss_done(&path->rtt, &path->sent, &c->pools->sent, now, ev);
+    path->settling = false;
 }
 
 /* New CE marks, once for all paths. Where packets we marked are acknowledged without being counted
@@ -219,9 +220,11 @@ void ack_timeout(struct conn *c, struct conn_path *path, uint64_t now)
     loss_on_timeout(&path->loss, &path->sent, &path->rtt, now, &ev);
     path->probes = ev.probes > 0 ? ev.probes : path->probes;
     c->stats.probe_timeouts += ev.probes > 0;
+    path->settling = true;
     if (ev.probes > 0)
         load_probes(c, path, now);
     settle(c, path, &ev, 0, now);
+    path->settling = false;
     if (ev.probes > 0 && path->loss.probe_count >= 2)
         mtu_black_hole(c, path, now);
     if (ev.probes > 0 && (pool_left(&c->pools->sent) == 0 || path->sent.count == path->sent.max))

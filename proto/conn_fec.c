@@ -221,11 +221,13 @@ void fec_read_recovered(struct conn *c, const struct frame *f, uint64_t now)
 
         if (!c->path[i].open)
             continue;
+        c->path[i].settling = true;
         for (struct sent_packet *p = s->head; p && p->order < s->acked_end; p = p->next) {
             const struct sent_item *source = source_of(p);
 
             if (source && reports(f, source))
                 packet_recovered(c, p, now);
         }
+        c->path[i].settling = false;
     }
 }

@@ -55,18 +55,25 @@ static void path_open(struct conn *c, struct conn_path *path, const struct jp_pa
     congestion_init(&path->congestion, c->config.congestion, path->mtu, now);
 }
 
-static void path_close(struct conn *c, struct conn_path *path, uint64_t now)
-{
-    ack_give_up(c, path, now);
-    path->open = false;
-}
-
 /* Nothing more leaves along it; what is in flight may still be acknowledged. */
 static void retire(struct conn_path *path, uint64_t now)
 {
     path->quiet = true;
     path->challenging = false;
     path->close_at = now + rtt_pto(&path->rtt);
+}
+
+static void path_close(struct conn *c, struct conn_path *path, uint64_t now)
+{
+    if (path->settling) {
+        retire(path, now);
+        return;
+    }
+    ack_give_up(c, path, now);
+    path->open = false;
+    for (unsigned i = 0; i < CONN_PATHS; i++)
+        if (c->path[i].replaces == index_of(c, path))
+            c->path[i].replaces = CONN_PATHS;
 }
 
 static struct conn_path *path_find(struct conn *c, const struct jp_path *address)
@@ -83,7 +90,7 @@ static bool is_spare(const struct conn *c, const struct conn_path *path, uint64_
 {
     uint64_t idle = CHALLENGES * rtt_pto(&c->path[c->active].rtt);
 
-    if (path == &c->path[c->active] || path->challenging)
+    if (path == &c->path[c->active] || path->challenging || path->settling)
         return false;
     return path->close_at != never ||
            (!path->joined && !path->validated && now >= path->arrived_at + idle);
@@ -225,7 +232,7 @@ static void inherit(struct conn_path *to, const struct conn_path *from)
     to->rtt = from->rtt;
     to->congestion = from->congestion;
     to->congestion.in_flight = 0;
-    to->sent.next_order = from->sent.next_order;
+    to->sent.next_order = to->settled = from->sent.next_order;
     to->mtu = from->mtu;
     to->mtu_low = from->mtu_low;
     to->mtu_high = from->mtu_high;

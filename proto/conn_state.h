@@ -127,6 +127,7 @@ struct conn_path {
     bool joined;  /* it is one of the session's paths, not just an address that packets came from */
     bool quiet;   /* replaced, or about to be closed: nothing of ours goes there */
     bool challenging, response_due;
+    bool settling; /* its records are being walked: a callback must not close it */
     bool ecn; /* the path lets ECN through, as far as is known */
 };
 

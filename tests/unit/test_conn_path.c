@@ -230,6 +230,7 @@ static void only_a_port_changed(void **state)
     assert_int_equal(to->rtt.smoothed, 20000);
     assert_int_equal(to->congestion.cwnd, 50000);
     assert_int_equal(to->sent.next_order, 77);
+    assert_int_equal(to->settled, 77); /* which are no packets of this one */
     assert_int_equal(path_room(to), 1200);
     answer_challenge(&w, to, 20000);
     assert_int_equal(path_room(to), to->mtu);
@@ -526,6 +527,64 @@ static void the_client_adds_a_path(void **state)
     end(&w);
 }
 
+/* A path may be gone, or back in use, before the one that was to replace it fails. */
+static void what_was_replaced_is_closed(void **state)
+{
+    struct world w;
+    struct jp_path address_of[4];
+
+    (void)state;
+    begin(&w, false);
+    for (unsigned i = 0; i < 4; i++) {
+        address_of[i] = address(1, 1000);
+        address_of[i].our_port = (uint16_t)(4500 + i);
+    }
+    assert_int_equal(conn_path_add(w.c, &address_of[1], PATH_SHARE, w.now), 1);
+    answer_challenge(&w, &w.c->path[1], 20000);
+    w.c->path[1].joined = true;
+    assert_int_equal(conn_migrate(w.c, &address_of[2], w.now), 0);
+    assert_int_equal(w.c->path[2].replaces, 0);
+    w.c->path[1].use_state = USE_KNOWN;
+    ping_from(&w, w.c->path[1].address);
+    assert_int_equal(w.c->active, 1);
+    assert_int_equal(conn_migrate(w.c, &address_of[0], w.now), 0);
+    assert_int_equal(conn_migrate(w.c, &address_of[3], w.now), 0);
+    w.c->path[2].challenge_at = UINT64_MAX; /* it is not heard */
+    answer_challenge(&w, &w.c->path[w.c->active], 20000);
+    w.now = w.c->path[0].close_at;
+    paths_timeout(w.c, w.now);
+    assert_false(w.c->path[0].open);
+    assert_int_equal(w.c->path[2].replaces, CONN_PATHS);
+    w.now = w.c->path[2].validate_by;
+    paths_timeout(w.c, w.now);
+    assert_true(w.c->path[w.c->active].open);
+    end(&w);
+}
+
+/* Callbacks run while a path's records are walked. */
+static void no_path_is_closed_while_its_records_are_read(void **state)
+{
+    struct world w;
+    struct jp_path more = address(1, 1000);
+
+    (void)state;
+    begin(&w, false);
+    for (uint16_t i = 1; i < CONN_PATHS; i++) {
+        more.our_port = i;
+        assert_int_equal(conn_path_add(w.c, &more, PATH_SHARE, w.now), i);
+        answer_challenge(&w, &w.c->path[i], 20000);
+        w.c->path[i].use_state = USE_KNOWN;
+    }
+    assert_int_equal(conn_path_set(w.c, 2, PATH_ABANDONED, w.now), 0);
+    w.c->path[2].settling = true;
+    more.our_port = 77;
+    assert_int_equal(conn_path_add(w.c, &more, PATH_SHARE, w.now), -ENOSPC);
+    assert_true(w.c->path[2].open);
+    w.c->path[2].settling = false;
+    assert_int_equal(conn_path_add(w.c, &more, PATH_SHARE, w.now), 2);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -542,6 +601,8 @@ int main(void)
         cmocka_unit_test(what_is_in_flight_is_rescued),
         cmocka_unit_test(the_client_migrates),
         cmocka_unit_test(the_client_adds_a_path),
+        cmocka_unit_test(what_was_replaced_is_closed),
+        cmocka_unit_test(no_path_is_closed_while_its_records_are_read),
     };
 
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
