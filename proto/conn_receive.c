@@ -3,11 +3,13 @@
 
 #include "conn_state.h"
 
+enum { REPORTS_MAX = 16 }; /* of a packet: each is a walk over what is in flight */
+
 struct reading {
     struct conn *c;
     struct conn_path *path;
     uint64_t now;
-    unsigned data_frames;
+    unsigned data_frames, reports;
     bool eliciting;
     bool probing; /* nothing but frames about paths so far */
     bool challenged;
@@ -98,6 +100,20 @@ static void read_ticket(struct reading *r, const struct frame *f)
         r->c->ops->ticket(r->c, f->u.ticket.bytes, f->u.ticket.len);
 }
 
+/* What became of packets of ours. More than any honest peer says in a packet is not worth reading.
+ */
+static void read_report(struct reading *r, const struct frame *f)
+{
+    if (r->reports++ >= REPORTS_MAX)
+        return;
+    if (f->type == FRAME_ACK)
+        ack_read(r->c, f, r->now);
+    else if (f->type == FRAME_NACK)
+        nack_read(r->c, f->u.control.value, r->now);
+    else
+        fec_read_recovered(r->c, f, r->now);
+}
+
 /* What may stand anywhere in a packet but inside a source. */
 static void read_outer(struct reading *r, const struct frame *f)
 {
@@ -105,7 +121,9 @@ static void read_outer(struct reading *r, const struct frame *f)
 
     switch (f->type) {
     case FRAME_ACK:
-        ack_read(c, f, r->now);
+    case FRAME_NACK:
+    case FRAME_FEC_RECOVERED:
+        read_report(r, f);
         break;
     case FRAME_CLOSE:
         read_close(r, f);
@@ -121,12 +139,6 @@ static void read_outer(struct reading *r, const struct frame *f)
     case FRAME_RLC_REPAIR:
         r->protected = true;
         fec_read_repair(c, f, r->now);
-        break;
-    case FRAME_FEC_RECOVERED:
-        fec_read_recovered(c, f, r->now);
-        break;
-    case FRAME_NACK:
-        nack_read(c, f->u.control.value, r->now);
         break;
     case FRAME_TICKET:
         read_ticket(r, f);
