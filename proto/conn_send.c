@@ -263,8 +263,9 @@ static int send_path_frames(struct conn_path *path, struct conn *c, uint64_t now
     struct build b;
 
     build_init(&b, c, path, now, pn, p);
-    if (can_elicit(c, path, true))
-        path_put(&b);
+    if (!can_elicit(c, path, true))
+        b.n = SENT_ITEMS; /* only what needs no record */
+    path_put(&b);
     if (path == &c->path[c->active])
         ack_write(&b);
     return finish(&b, p);
