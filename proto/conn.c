@@ -93,6 +93,8 @@ bool conn_is_closed(const struct conn *c)
 
 void conn_set_heartbeat(struct conn *c, uint32_t us, uint64_t now)
 {
+    if (us > c->idle_us / 2) /* or the session would end between two */
+        us = (uint32_t)(c->idle_us / 2);
     c->config.heartbeat_us = us;
     c->misses = 0;
     c->heartbeat_at = us > 0 ? c->last_rx + us : UINT64_MAX;

@@ -224,7 +224,7 @@ bool conn_is_failing(const struct conn *c);
 
 /* ---- the session ---- */
 
-/* From now on; 0: none. A shorter one sends at once. */
+/* From now on, at most half the idle timeout; 0: none. A shorter one sends at once. */
 void conn_set_heartbeat(struct conn *c, uint32_t us, uint64_t now);
 /* End it: the peer is told by the next conn_send. The reason is a C string that stays. */
 void conn_close(struct conn *c, uint64_t code, const char *reason, uint64_t now);

@@ -363,6 +363,17 @@ static void heartbeats_keep_a_session(void **state)
     assert_int_equal(end_held(server), 0);
 }
 
+/* However long it is, it comes before the session idles out. */
+static void long_heartbeats_keep_a_session(void **state)
+{
+    (void)state;
+    config.conn.local.idle_timeout_ms = 6000;
+    config.conn.heartbeat_us = 30 * S;
+    start();
+    run(300 * S);
+    assert_false(app.state[0].closed || app.state[1].closed);
+}
+
 static void a_session_is_small(void **state)
 {
     (void)state;
@@ -591,6 +602,7 @@ int main(void)
         TEST(three_misses_are_death),
         TEST(idle_sessions_end),
         TEST(heartbeats_keep_a_session),
+        TEST(long_heartbeats_keep_a_session),
         TEST(a_session_is_small),
         TEST(a_lost_ticket_comes_again),
         TEST(violations_close),
