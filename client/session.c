@@ -268,11 +268,11 @@ uint64_t session_deadline(const jp_session *s, uint64_t now)
 
     if (s->state == SESSION_CONNECTING)
         at = earlier(at, connect_deadline(s));
-    if (s->held)
-        at = earlier(at, now + HELD_US);
-    else if (s->conn)
-        at = earlier(at, conn_deadline(s->conn, now));
-    return at;
+    if (!s->held)
+        return s->conn ? earlier(at, conn_deadline(s->conn, now)) : at;
+    if (s->armed && s->deadline.at > now) /* what it gets meanwhile puts nothing off */
+        at = earlier(at, s->deadline.at);
+    return earlier(at, now + HELD_US);
 }
 
 int jp_session_set_timeout(jp_session *session, uint64_t after)
