@@ -422,7 +422,8 @@ static void lie_into(struct end *from, struct packet *p)
 {
     uint32_t n = from->lie_len < sizeof(p->frames) - p->len ? from->lie_len : 0;
 
-    memcpy(p->frames + p->len, from->lie, n);
+    memmove(p->frames + n, p->frames, p->len); /* a repair is what stands behind it */
+    memcpy(p->frames, from->lie, n);
     p->len += n;
     from->lie_len = 0;
     if (random_next() % 256 < fz.damage && p->len > 0) {
