@@ -111,6 +111,7 @@ void conn_streams_fini(struct conn *c)
     while (c->streams)
         stream_free(c, c->streams);
     closed_ids_fini(c);
+    c->datagrams_full = false; /* nobody is told of the room */
     for (unsigned i = 0; i < DRR_PRIORITIES; i++)
         while (c->datagrams[i].head)
             datagram_free(c, &c->datagrams[i], SENDQ_ABANDONED);
