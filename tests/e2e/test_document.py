@@ -19,10 +19,10 @@ class Example:
         self.sections = {
             part.split("\n", 1)[0].strip(): part.split("\n", 1)[1] for part in text.split("\n### ")[1:]
         }
-        self.values = {
-            m[1].strip(): bytes.fromhex(re.sub(r"\s", "", m[2]))
-            for m in re.finditer(r"^    (\S[^=\n]*?) =\s((?:\s*[0-9a-f]{2,64}\s*$)+)", text, re.M)
-        }
+        self.values = {}
+        for m in re.finditer(r"^    (\S[^=\n]*?) =\s((?:\s*[0-9a-f]{2,64}\s*$)+)", text, re.M):
+            # the resumption at the end gives some names a second time
+            self.values.setdefault(m[1].strip(), bytes.fromhex(re.sub(r"\s", "", m[2])))
 
     def __getitem__(self, name):
         return self.values[name]
