@@ -8,7 +8,11 @@
 #include "listen.h"
 #include "route.h"
 
-enum { UNCONFIRMED_MAX = 10000, UNCONFIRMED_EASY = 256 };
+enum {
+    UNCONFIRMED_MAX = 10000,
+    UNCONFIRMED_EASY = 256,
+    UNPROVEN_BYTES = CONN_AMPLIFICATION * RESUME_HELLO_LEN - RESUME_ACCEPT_LEN,
+};
 
 static const struct rate unproven_rate = {.per_second = 100, .burst = 100};
 static const struct rate resets_rate = {.per_second = 1000, .burst = 100};
@@ -73,6 +77,7 @@ struct hello {
     struct jp_path path;
     uint8_t addr[HS_ADDR_LEN];
     uint64_t now;
+    bool resumes;
 };
 
 static void retry(const struct hello *h)
@@ -92,9 +97,9 @@ static bool admit(const struct hello *h)
     bool proven = hs_hello_has_cookie(h->packet->data);
     bool crowded = !proven && (l->unconfirmed >= UNCONFIRMED_EASY ||
                                !bucket_pass(&l->unproven, unproven_rate, h->now));
-    enum hs_server_error error =
-        hs_server_check(&l->context->server, h->packet->data, h->packet->length, h->addr,
-                        h->now / 1000000, crowded);
+    enum hs_server_error error = (h->resumes ? resume_server_check : hs_server_check)(
+        &l->context->server, h->packet->data, h->packet->length, h->addr, h->now / 1000000,
+        crowded);
 
     if (error == HS_BAD_COOKIE)
         retry(h);
@@ -103,14 +108,14 @@ static bool admit(const struct hello *h)
            (!proven || prefix_limit_pass(&l->proven, h->path.peer_ip, h->now));
 }
 
-/* The session that a ServerHello promises: it waits for the client's first packet. */
-static bool promise(const struct hello *h, uint32_t spi, const struct hs_result *keys)
+/* The session that an answer promises: it waits for the client's first packet. NULL: no memory. */
+static jp_session *promise(const struct hello *h, uint32_t spi, const struct hs_result *keys)
 {
     jp_listener *l = h->socket->listener;
     jp_session *s;
 
     if (session_new(&s, l->endpoint->loop, l->context, spi, __func__))
-        return false;
+        return NULL;
     s->server = true;
     s->listener = l;
     l->users++;
@@ -118,9 +123,17 @@ static bool promise(const struct hello *h, uint32_t spi, const struct hs_result 
     l->unconfirmed++;
     s->state = SESSION_UNCONFIRMED;
     s->confirm_by = h->now + CONFIRM_US;
+    s->resumed = h->resumes;
     session_install(s, keys, &h->path);
     session_touch(s);
-    return true;
+    return s;
+}
+
+static void give(const struct hello *h, struct answer *a, size_t length)
+{
+    a->at = h->now;
+    a->length = (uint16_t)length;
+    endpoint_send_one(h->socket, &h->path, a->bytes, length);
 }
 
 static void answer(const struct hello *h, struct answer *a)
@@ -131,22 +144,78 @@ static void answer(const struct hello *h, struct answer *a)
     struct hs_result keys;
     size_t length;
 
-    a->at = 0;
     if (hs_server_answer(&l->context->server, e->aead, h->packet->data, spi, &hs_random_system,
                          &keys, a->bytes, &length) != HS_OK)
         return;
     /* Clients of the simple transport, without streams' flow control, are not for us: silence. */
-    if (hs_params_full(&l->context->params, &keys.peer) && promise(h, spi, &keys)) {
-        a->at = h->now;
-        a->length = (uint16_t)length;
-        endpoint_send_one(h->socket, &h->path, a->bytes, length);
-    }
+    if (hs_params_full(&l->context->params, &keys.peer) && promise(h, spi, &keys))
+        give(h, a, length);
     sodium_memzero(&keys, sizeof(keys));
 }
 
-void accept_hello(struct socket *socket, const struct udp_packet *p)
+/* ---- resumed ---- */
+
+/* The client proved that it is who got the ticket, but not its address. */
+static void take_early(const struct hello *h, jp_session *s, const struct resume_early *early)
 {
-    struct hello h = {socket, p, socket_path(socket, p), {0}, loop_clock(socket->endpoint->loop)};
+    struct conn_received received = {
+        .frames = early->frames,
+        .path = &h->path,
+        .len = early->len,
+        .bytes = h->packet->length,
+        .ecn = h->packet->ecn,
+    };
+
+    if (early->len == 0 || session_begin(s, h->now) || !conn_can_receive(s->conn))
+        return; /* it comes again */
+    replay_commit(&s->tunnel.replay, 0);
+    conn_receive(s->conn, h->now, &received);
+}
+
+static void answer_resumed(const struct hello *h, struct answer *a,
+                           const struct resume_early *early)
+{
+    jp_listener *l = h->socket->listener;
+    struct endpoint *e = l->endpoint;
+    uint32_t spi = endpoint_new_spi(e, l->members, l->index);
+    bool proven = h->socket->tcp || hs_hello_has_cookie(h->packet->data);
+    jp_session *s = NULL;
+    struct hs_result keys;
+
+    if (resume_server_answer(&l->context->server, e->aead, h->packet->data, early, spi,
+                             &hs_random_system, &keys, a->bytes) == HS_OK)
+        s = promise(h, spi, &keys);
+    sodium_memzero(&keys, sizeof(keys));
+    if (!s)
+        return;
+    give(h, a, RESUME_ACCEPT_LEN);
+    s->unproven = proven ? UINT32_MAX : UNPROVEN_BYTES;
+    take_early(h, s, early);
+}
+
+static void resume(const struct hello *h, struct answer *a)
+{
+    const jp_context *context = h->socket->listener->context;
+    struct resume_early early;
+    uint8_t refuse[RESUME_REFUSE_LEN];
+
+    if (tickets_open(context->tickets, &context->server, h->socket->endpoint->aead, h->packet->data,
+                     h->now, &early) == HS_OK) {
+        answer_resumed(h, a, &early);
+    } else {
+        resume_server_refuse(h->packet->data, refuse);
+        endpoint_send_one(h->socket, &h->path, refuse, sizeof(refuse));
+    }
+    sodium_memzero(&early, sizeof(early));
+}
+
+void accept_hello(struct socket *socket, const struct udp_packet *p, bool resumes)
+{
+    struct hello h = {.socket = socket,
+                      .packet = p,
+                      .path = socket_path(socket, p),
+                      .now = loop_clock(socket->endpoint->loop),
+                      .resumes = resumes};
     jp_listener *l = socket->listener;
     uint8_t id[HELLO_ID];
     struct answer *set, *given;
@@ -162,6 +231,7 @@ void accept_hello(struct socket *socket, const struct udp_packet *p)
     } else if (admit(&h)) {
         given = oldest_answer(set);
         memcpy(given->hello, id, HELLO_ID);
-        answer(&h, given);
+        given->at = 0;
+        (resumes ? resume(&h, given) : answer(&h, given));
     }
 }

@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "endpoint.h"
+#include "resuming.h"
 #include "route.h"
 #include "tcp.h"
 #include "trust.h"
@@ -14,6 +15,7 @@ enum {
     TIMEOUT_US = 5000000,
     REPEAT_US = 250000,
     ADDRESS_US = 500000,  /* without an answer: then it is another address's turn */
+    RESUME_US = 1000000,  /* without an answer: then the handshake is a full one */
     TCP_US = 1000000,     /* without an answer: then TCP is tried too, each address as long */
     REFUSED_US = 1000000, /* a server that was not believed may have been an impostor: the right one
                              has so long to answer */
@@ -22,12 +24,13 @@ enum {
 
 struct connecting {
     struct hs_client handshake;
-    jp_resolve *resolve; /* NULL: the addresses are known */
+    struct resuming *resuming; /* NULL: not tried, or in vain */
+    jp_resolve *resolve;       /* NULL: the addresses are known */
     jp_address addresses[JP_ADDRESSES_MAX];
     unsigned count, at; /* the one that is tried */
     jp_address local;   /* no family: any */
     uint64_t timeout, deadline;
-    uint64_t next_at;   /* then the next address is tried */
+    uint64_t next_at;   /* then the next address is tried, or a full handshake */
     uint64_t repeat_at; /* then the hello is sent again, and after `interval` more */
     uint64_t interval;  /* 0: nothing was tried yet */
     uint64_t tcp_at;    /* then TCP is tried, or its next address */
@@ -44,6 +47,7 @@ void connect_end(jp_session *s)
     if (c->resolve)
         jp_resolve_cancel(c->resolve);
     hs_client_wipe(&c->handshake);
+    resuming_free(c->resuming);
     free(c);
     s->connecting = NULL;
 }
@@ -89,12 +93,24 @@ static int open_socket(jp_session *s)
     return error;
 }
 
+static void stop_resuming(struct connecting *c)
+{
+    resuming_free(c->resuming);
+    c->resuming = NULL;
+}
+
+/* Both kinds are of the same length. */
+static uint8_t *hello_of(struct connecting *c)
+{
+    return c->resuming ? c->resuming->client.hello : c->handshake.hello;
+}
+
 static int send_hello(jp_session *s, uint64_t now)
 {
     struct connecting *c = s->connecting;
     struct socket *socket = *socket_for(s);
     struct jp_path path = route_make(&socket->udp.local, &c->addresses[c->at], socket->place);
-    int error = endpoint_send_one(socket, &path, c->handshake.hello, HS_CLIENT_HELLO_LEN);
+    int error = endpoint_send_one(socket, &path, hello_of(c), HS_CLIENT_HELLO_LEN);
 
     c->repeat_at = now + c->interval;
     c->interval *= 2;
@@ -114,10 +130,23 @@ static int try_tcp(jp_session *s, uint64_t now)
     if (trying || c->tcp_at == UINT64_MAX)
         return trying ? 0 : JP_CONNECT_FAILED;
     c->tcp++;
+    stop_resuming(c);
     error = fallback_connect(s, c->local.family ? &c->local : NULL, to);
     if (!error) /* it waits until there is a connection */
         endpoint_send_one(s->sockets[SESSION_TCP], &path, c->handshake.hello, HS_CLIENT_HELLO_LEN);
     return error;
+}
+
+/* The first hello may be one that resumes; a ticket is good for one address. */
+static int say_hello(jp_session *s, bool first, uint64_t now)
+{
+    struct connecting *c = s->connecting;
+    struct socket *socket = *socket_for(s);
+    struct jp_path path = route_make(&socket->udp.local, &c->addresses[c->at], socket->place);
+
+    if (c->resuming && !(first && resuming_start(c->resuming, s, c->name, &path, now)))
+        stop_resuming(c);
+    return send_hello(s, now);
 }
 
 /* Try this address, or, if that fails at once, those after it. */
@@ -127,12 +156,14 @@ static void try_from(jp_session *s, unsigned at, uint64_t now)
     int error = JP_CONNECT_FAILED;
 
     for (unsigned i = 0; i < c->count; i++) {
+        bool first = !c->interval;
+
         c->at = (at + i) % c->count;
         c->interval = REPEAT_US;
-        c->next_at = now + ADDRESS_US;
+        c->next_at = now + (c->count > 1 ? ADDRESS_US : RESUME_US);
         error = open_socket(s);
         if (!error)
-            error = send_hello(s, now);
+            error = say_hello(s, first, now);
         if (!error)
             return;
     }
@@ -172,6 +203,8 @@ void connect_expire(jp_session *s, uint64_t now)
         return;
     else if (!c->interval)
         first_try(s, now);
+    else if (c->resuming && now >= c->next_at)
+        try_from(s, c->at + 1, now);
     else if (now >= c->tcp_at)
         try_tcp(s, now);
     else if (c->count > 1 && now >= c->next_at)
@@ -191,7 +224,7 @@ uint64_t connect_deadline(const jp_session *s)
         at = c->repeat_at;
     if (c->interval && c->tcp_at < at)
         at = c->tcp_at;
-    return c->count > 1 && c->next_at < at ? c->next_at : at;
+    return (c->count > 1 || c->resuming) && c->next_at < at ? c->next_at : at;
 }
 
 static void resolved(jp_resolve *resolve, int error, const jp_address *addresses, size_t count)
@@ -233,7 +266,7 @@ static bool believe(jp_session *s, const struct hs_result *keys, uint64_t now)
 static void finish(jp_session *s, const struct hs_result *keys, const struct jp_path *path,
                    uint64_t now)
 {
-    if (!believe(s, keys, now))
+    if (!s->resumed && !believe(s, keys, now)) /* else it was, before early data left */
         return;
     if (!hs_params_full(&s->context->params, &keys->peer)) {
         failure(JP_CONNECT_TRANSPORT, s->connecting->name,
@@ -247,6 +280,34 @@ static void finish(jp_session *s, const struct hs_result *keys, const struct jp_
         s->error = JP_NO_MEMORY;
     else
         fallback_begin(s, now);
+}
+
+/* ... to a hello that resumes. */
+static void resume_answer(jp_session *s, const struct udp_packet *p, const struct jp_path *path,
+                          uint64_t now)
+{
+    struct connecting *c = s->connecting;
+    struct hs_result keys;
+
+    switch (
+        resume_client_input(&c->resuming->client, s->endpoint->aead, p->data, p->length, &keys)) {
+    case RESUME_DONE:
+        s->resumed = true;
+        finish(s, &keys, path, now);
+        sodium_memzero(&keys, sizeof(keys));
+        break;
+    case RESUME_REFUSED:
+        stop_resuming(c);
+        c->interval = REPEAT_US;
+        send_hello(s, now);
+        session_touch(s);
+        break;
+    case RESUME_SEND:
+        send_hello(s, now);
+        break;
+    case RESUME_IGNORE:
+        break;
+    }
 }
 
 /* It may come late, from an address tried before. */
@@ -270,6 +331,10 @@ void connect_answer(struct socket *socket, const struct udp_packet *p)
         s->sockets[socket->tcp ? SESSION_TCP : p->peer.family == JP_IPV6] != socket)
         return;
     path = socket_path(socket, p);
+    if (s->connecting->resuming) {
+        resume_answer(s, p, &path, now);
+        return;
+    }
     switch (hs_client_input(&s->connecting->handshake, e->aead, p->data, p->length, &keys)) {
     case HS_DONE:
         finish(s, &keys, &path, now);
@@ -327,21 +392,25 @@ static int start_name(struct connecting *c, const char *server)
     return error;
 }
 
-static int start(jp_session *s, const char *server, const jp_address *local, uint64_t timeout)
+static int start(jp_session *s, const char *server, const jp_address *local, uint64_t timeout,
+                 const void *resumption, size_t size)
 {
     struct connecting *c = calloc(1, sizeof(*c));
     uint64_t now = session_now(s);
-    int error;
+    int error = 0;
 
     if (!c)
         return failure(JP_NO_MEMORY, "jp_connect", "no memory for a handshake");
     s->connecting = c;
+    if (resumption)
+        error = resuming_new(&c->resuming, s, resumption, size);
     if (local)
         c->local = *local;
     if (timeout == 0)
         timeout = TIMEOUT_US;
     c->deadline = timeout < UINT64_MAX - now ? now + timeout : UINT64_MAX;
-    error = start_name(c, server);
+    if (!error)
+        error = start_name(c, server);
     if (!error)
         error = start_handshake(s);
     if (!error)
@@ -352,20 +421,27 @@ static int start(jp_session *s, const char *server, const jp_address *local, uin
 int jp_connect(jp_session **session, jp_loop *loop, jp_context *context, const char *server,
                const jp_address *local, uint64_t timeout)
 {
+    return jp_connect_resume(session, loop, context, server, local, timeout, NULL, 0);
+}
+
+int jp_connect_resume(jp_session **session, jp_loop *loop, jp_context *context, const char *server,
+                      const jp_address *local, uint64_t timeout, const void *resumption,
+                      size_t size)
+{
     jp_session *s;
     int error;
 
     if (!session || !loop || !context || !server)
-        return failure(JP_INVALID, __func__, "NULL argument");
+        return failure(JP_INVALID, "jp_connect", "NULL argument");
     *session = NULL;
     if (!context->settings.trust)
-        return failure(JP_INVALID, __func__, "a client's context needs trust");
-    error = loop_check(loop, __func__);
+        return failure(JP_INVALID, "jp_connect", "a client's context needs trust");
+    error = loop_check(loop, "jp_connect");
     if (!error)
-        error = session_new(&s, loop, context, 0, __func__);
+        error = session_new(&s, loop, context, 0, "jp_connect");
     if (error)
         return error;
-    error = start(s, server, local, timeout);
+    error = start(s, server, local, timeout, resumption, size);
     if (error) {
         struct endpoint *e = s->endpoint;
 

@@ -20,7 +20,7 @@
     X(window_max, 32 << 20, 65536, 1 << 30)                                                        \
     X(stream_window, 256 << 10, 4096, 1 << 30)                                                     \
     X(stream_window_max, 17 << 20, 4096, 1 << 30)                                                  \
-    X(message_max, JP_MESSAGE_MAX, 1, JP_MESSAGE_MAX)                                              \
+    X(message_max, JP_MESSAGE_MAX, 1024, JP_MESSAGE_MAX)                                           \
     X(send_buffer, 4 << 20, 1, UINT32_MAX)                                                         \
     X(accept_rate, 1000, 1, UINT32_MAX)                                                            \
     X(sessions_max, 100000, 1, UINT32_MAX)
@@ -85,7 +85,7 @@ static int complete(struct jp_context *c)
     return 0;
 }
 
-static void prepare_server(struct jp_context *c)
+static int prepare_server(struct jp_context *c)
 {
     const jp_identity *identity = c->settings.identity;
 
@@ -94,12 +94,15 @@ static void prepare_server(struct jp_context *c)
     memcpy(c->server.identity, identity->key.bytes, sizeof(c->server.identity));
     memcpy(c->server.identity_secret, identity->secret, sizeof(c->server.identity_secret));
     randombytes_buf(c->server.cookie_key, sizeof(c->server.cookie_key));
+    c->tickets = tickets_new();
+    return c->tickets ? 0 : failure(JP_NO_MEMORY, "jp_context_create", "no memory for tickets");
 }
 
 static void context_wipe(struct jp_context *c)
 {
     jp_identity_free(c->settings.identity);
     jp_trust_free(c->settings.trust);
+    tickets_free(c->tickets);
     sodium_memzero(&c->server, sizeof(c->server));
     free(c);
 }
@@ -128,12 +131,12 @@ int jp_context_create(jp_context **context, const jp_callbacks *callbacks,
     if (c->settings.trust)
         trust_hold(c->settings.trust);
     error = complete(c);
+    if (!error && c->settings.identity)
+        error = prepare_server(c);
     if (error) {
         context_wipe(c);
         return error;
     }
-    if (c->settings.identity)
-        prepare_server(c);
     *context = c;
     return 0;
 }

@@ -11,6 +11,7 @@
 
 #include "congestion.h"
 #include "handshake.h"
+#include "tickets.h"
 
 enum { CONTEXT_HEARTBEAT_MIN = 100000 };
 
@@ -20,6 +21,7 @@ struct jp_context {
     jp_settings settings;    /* nothing is "default" any more */
     struct hs_params params; /* that we announce */
     struct hs_server server; /* if there is an identity */
+    struct tickets *tickets;
     const struct congestion_ops *congestion;
     alignas(max_align_t) unsigned char extension[];
 };

@@ -77,7 +77,7 @@ void endpoint_deliver(struct endpoint *e)
 static void line_up(struct endpoint *e)
 {
     for (jp_session *s = e->active; s; s = s->next_active)
-        if (s->conn && !s->mute && !s->held && !drr_waits(&s->turn)) {
+        if (s->was_open && !s->mute && !s->held && !drr_waits(&s->turn)) {
             unsigned priority = conn_priority(s->conn);
 
             drr_add(&e->drr, &s->turn,

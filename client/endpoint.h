@@ -128,7 +128,8 @@ void reset_answer(struct socket *socket, const struct udp_packet *p);
 void reset_believe(struct endpoint *e, const struct udp_packet *p);
 
 /* accept.c */
-void accept_hello(struct socket *socket, const struct udp_packet *p);
+/* A ClientHello, or a ResumeHello. */
+void accept_hello(struct socket *socket, const struct udp_packet *p, bool resumes);
 
 /* connect.c */
 void connect_answer(struct socket *socket, const struct udp_packet *p);

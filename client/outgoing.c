@@ -6,10 +6,14 @@
 #include "endpoint.h"
 
 struct outgoing {
-    jp_stream *stream; /* NULL: a datagram */
+    jp_stream *stream;     /* NULL: a datagram */
+    struct outgoing *next; /* of the session's early ones */
     jp_release *release;
     void *argument;
     size_t size;
+    const uint8_t *bytes; /* to be sent */
+    uint32_t length;
+    bool compressed;
     uint8_t data[]; /* if it was copied */
 };
 
@@ -18,12 +22,25 @@ static enum jp_fate fate_of(enum sendq_fate fate)
     return fate == SENDQ_ACKED ? JP_DELIVERED : fate == SENDQ_EXPIRED ? JP_EXPIRED : JP_GIVEN_UP;
 }
 
+static void forget_early(jp_session *s, const struct outgoing *o)
+{
+    struct outgoing **link = &s->early;
+
+    while (*link && *link != o)
+        link = &(*link)->next;
+    if (*link)
+        *link = o->next;
+}
+
 void outgoing_released(void *user, enum sendq_fate fate)
 {
     struct outgoing *o = user;
     jp_stream *stream = o->stream;
 
     if (stream) {
+        if (stream->session->moving)
+            return;
+        forget_early(stream->session, o);
         stream->pending -= o->size;
         if (stream->blocked &&
             stream->pending <= stream->session->context->settings.send_buffer / 2)
@@ -55,7 +72,7 @@ static int check(jp_stream *stream, size_t size, const char *what)
 
     if (error)
         return error;
-    if (s->state != SESSION_OPEN || s->finishing || stream->finished)
+    if (!session_writes(s) || s->finishing || stream->finished)
         return error_of(-EPIPE, size, what);
     if (size > JP_MESSAGE_MAX)
         return error_of(-EMSGSIZE, size, what);
@@ -66,21 +83,50 @@ static int check(jp_stream *stream, size_t size, const char *what)
     return 0;
 }
 
-/* Queue o, or free it. */
-static int queue(jp_stream *stream, struct outgoing *o, const uint8_t *data, size_t size,
-                 bool compressed, const char *what)
+static int write_message(struct outgoing *o, uint64_t now)
 {
+    return conn_write(o->stream->session->conn, o->stream->id, o->bytes, o->length, o->compressed,
+                      o, now);
+}
+
+static void add_early(jp_session *s, struct outgoing *o)
+{
+    struct outgoing **link = &s->early;
+
+    while (*link)
+        link = &(*link)->next;
+    *link = o;
+}
+
+/* Queue o, or free it. */
+static int queue(struct outgoing *o, const char *what)
+{
+    jp_stream *stream = o->stream;
     jp_session *s = stream->session;
-    int e = conn_write(s->conn, stream->id, data, (uint32_t)size, compressed, o, session_now(s));
+    int e = write_message(o, session_now(s));
 
     if (e < 0) {
-        free(o);
         stream->blocked |= e == -ENOBUFS;
-        return error_of(e, size, what);
+        e = error_of(e, o->size, what);
+        free(o);
+        return e;
     }
     stream->pending += o->size;
+    if (s->state == SESSION_CONNECTING)
+        add_early(s, o);
     session_touch(s);
     return 0;
+}
+
+void outgoing_write_again(jp_session *s, uint64_t now)
+{
+    struct outgoing *o = s->early, *next;
+
+    for (; o; o = next) {
+        next = o->next;
+        if (write_message(o, now) < 0)
+            outgoing_released(o, SENDQ_ABANDONED);
+    }
 }
 
 static struct outgoing *outgoing_new(jp_stream *stream, size_t size, size_t copied)
@@ -107,7 +153,10 @@ int jp_stream_send(jp_stream *stream, const void *data, size_t size)
     compressed = compress_message(&stream->compress, e->workspace, data, size, o->data);
     if (!compressed && size)
         memcpy(o->data, data, size);
-    return queue(stream, o, o->data, compressed ? compressed : size, compressed, __func__);
+    o->bytes = o->data;
+    o->length = (uint32_t)(compressed ? compressed : size);
+    o->compressed = compressed > 0;
+    return queue(o, __func__);
 }
 
 int jp_stream_send_reference(jp_stream *stream, const void *data, size_t size, jp_release *release,
@@ -123,7 +172,9 @@ int jp_stream_send_reference(jp_stream *stream, const void *data, size_t size, j
         return failure(JP_NO_MEMORY, __func__, "no memory");
     o->release = release;
     o->argument = argument;
-    return queue(stream, o, data, size, false, __func__);
+    o->bytes = data;
+    o->length = (uint32_t)size;
+    return queue(o, __func__);
 }
 
 /* ---- datagrams ---- */

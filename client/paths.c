@@ -9,7 +9,7 @@ static struct jp_path active_path(const jp_session *s)
 {
     struct conn_stats stats;
 
-    if (!s->conn)
+    if (!s->was_open)
         return s->path;
     conn_stats(s->conn, &stats);
     for (unsigned i = 0; i < CONN_PATHS; i++)
@@ -184,8 +184,8 @@ int jp_session_figures(const jp_session *session, jp_figures *figures, size_t si
 
     if (error)
         return error;
-    if (!session->conn || size > sizeof(f))
-        return failure(JP_INVALID, __func__, session->conn ? "size is %zu" : "it was never open",
+    if (!session->was_open || size > sizeof(f))
+        return failure(JP_INVALID, __func__, session->was_open ? "size is %zu" : "it was never open",
                        size);
     conn_stats(session->conn, &c);
     f = (jp_figures){

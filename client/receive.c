@@ -13,6 +13,8 @@ static void read_packet(struct endpoint *e, unsigned i, uint64_t now)
 
     if (s->state == SESSION_UNCONFIRMED && session_begin(s, now))
         return;
+    if (s->state == SESSION_OPEN && !session_is_confirmed(s))
+        session_confirm(s);
     if (s->state != SESSION_OPEN || !conn_can_receive(s->conn))
         return;
     len = tunnel_take(&s->tunnel, e->aead, op);
@@ -73,8 +75,9 @@ static void take_handshake(struct socket *socket, const struct udp_packet *p,
 {
     switch (info->hs_type) {
     case WIRE_CLIENT_HELLO:
+    case WIRE_RESUME_HELLO:
         if (socket->listener)
-            accept_hello(socket, p);
+            accept_hello(socket, p, info->hs_type == WIRE_RESUME_HELLO);
         break;
     case WIRE_RESET:
         reset_believe(socket->endpoint, p);

@@ -2,7 +2,10 @@
 #include "endpoint.h"
 #include "route.h"
 
-enum { BURSTS = 8 }; /* a turn: then whoever else waits on the loop is served */
+enum {
+    BURSTS = 8, /* a turn: then whoever else waits on the loop is served */
+    UNPROVEN_FRAMES = CONN_PACKET_MIN - WIRE_OVERHEAD_MAX,
+};
 
 /* How many of n packets, from the first, leave by the same socket. */
 static unsigned run(struct socket *const *sockets, unsigned n)
@@ -80,7 +83,8 @@ static uint32_t add_packet(struct endpoint *e, jp_session *s, uint64_t now)
 {
     struct burst *b = &e->out;
     uint8_t *data = b->buffer + b->used;
-    struct conn_packet packet = {.frames = data + WIRE_DATA_HDR};
+    struct conn_packet packet = {.frames = data + WIRE_DATA_HDR,
+                                 .room = session_is_confirmed(s) ? 0 : UNPROVEN_FRAMES};
     struct udp_packet *p = &b->packets[b->count];
     uint32_t length;
 
@@ -93,6 +97,7 @@ static uint32_t add_packet(struct endpoint *e, jp_session *s, uint64_t now)
     else if (b->sockets[b->count]->tcp)
         s->held = !tcp_reserve(b->sockets[b->count], length);
     b->count++;
+    s->unproven -= session_is_confirmed(s) ? 0 : length;
     b->used += (length + 63) & ~UINT32_C(63);
     return length;
 }
@@ -105,7 +110,7 @@ static void serve(struct endpoint *e, jp_session *s, uint64_t now)
     uint32_t length = 0;
     unsigned priority;
 
-    if (tunnel_next(&s->tunnel) != TUNNEL_BLOCKED)
+    if (tunnel_next(&s->tunnel) != TUNNEL_BLOCKED && !session_waits(s))
         length = add_packet(e, s, now);
     if (length == 0 || s->held) {
         drr_remove(&e->drr, node);

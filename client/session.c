@@ -9,6 +9,7 @@
 #include "bytes.h"
 #include "endpoint.h"
 #include "listen.h"
+#include "resuming.h"
 #include "route.h"
 #include "tcp.h"
 
@@ -84,6 +85,12 @@ void session_install(jp_session *s, const struct hs_result *keys, const struct j
     memcpy(s->key.bytes, keys->server_identity, sizeof(s->key.bytes));
     s->peer_params = keys->peer;
     s->path = *path;
+    s->tunnel.tx.next_pn = s->resumed && !s->server; /* 0 was in the hello */
+    if (s->server)
+        tickets_make(s->context->tickets, &s->context->server, keys->resumption, session_now(s),
+                     s->ticket);
+    else
+        resuming_keep(s, keys);
 }
 
 static struct conn_config config_of(jp_session *s)
@@ -109,25 +116,58 @@ static struct conn_config config_of(jp_session *s)
     };
 }
 
-int session_begin(jp_session *s, uint64_t now)
+/* What waits in s->conn moves to a new one. */
+static void replace(jp_session *s, struct conn *conn, uint64_t now)
+{
+    s->moving = true;
+    conn_fini(s->conn);
+    free(s->conn);
+    s->moving = false;
+    s->conn = conn;
+    for (jp_stream *stream = s->streams; stream; stream = stream->next)
+        stream_open_again(stream, now);
+    outgoing_write_again(s, now);
+    for (jp_stream *stream = s->streams; stream; stream = stream->next)
+        if (stream->finished)
+            conn_finish(conn, stream->id, now);
+}
+
+int session_build(jp_session *s, uint64_t now)
 {
     struct conn_config config = config_of(s);
     struct conn *conn = aligned_alloc(64, (conn_size() + 63) & ~(size_t)63);
 
     if (!conn || conn_init(conn, &config, now) < 0) {
         free(conn);
+        return failure(JP_NO_MEMORY, __func__, "no memory for a session");
+    }
+    if (s->conn)
+        replace(s, conn, now);
+    s->conn = conn;
+    return 0;
+}
+
+int session_begin(jp_session *s, uint64_t now)
+{
+    bool built = s->resumed && !s->server; /* with what the server has taken already */
+
+    if (!built && session_build(s, now)) {
         session_over(s, JP_CLOSED_HERE, CLOSE_LIMIT, "no memory");
         return JP_NO_MEMORY;
     }
-    if (s->server)
-        s->listener->unconfirmed--;
-    s->conn = conn;
+    s->early = NULL; /* from now on they are the conn's alone */
     s->state = SESSION_OPEN;
     s->was_open = true;
-    s->confirm_by = UINT64_MAX;
     s->tell |= TELL_OPEN;
     session_touch(s);
     return 0;
+}
+
+void session_confirm(jp_session *s)
+{
+    s->listener->unconfirmed--;
+    s->confirm_by = UINT64_MAX;
+    conn_ticket(s->conn, s->ticket, sizeof(s->ticket));
 }
 
 /* ---- end ---- */
@@ -177,7 +217,7 @@ static void forget_spi(jp_session *s)
 static void leave_listener(jp_session *s)
 {
     s->listener->sessions--;
-    s->listener->unconfirmed -= !s->was_open;
+    s->listener->unconfirmed -= !session_is_confirmed(s);
     listener_release(s->listener);
 }
 
@@ -199,6 +239,7 @@ void session_end(jp_session *s)
     if (s->server)
         leave_listener(s);
     tunnel_wipe(&s->tunnel);
+    resuming_forget(s);
     context_release(s->context);
     e->loop->alive[OBJECT_SESSION]--;
     e->users--; /* we are inside */
@@ -245,7 +286,7 @@ void session_expire(jp_session *s, uint64_t now)
     s->held = false;
     if (s->state == SESSION_CONNECTING)
         connect_expire(s, now);
-    else if (s->state == SESSION_UNCONFIRMED && now >= s->confirm_by)
+    else if (now >= s->confirm_by)
         session_over(s, JP_CLOSED_SILENT, CLOSE_IDLE, "");
     else if (s->state == SESSION_OPEN)
         conn_timeout(s->conn, now);
@@ -268,8 +309,10 @@ uint64_t session_deadline(const jp_session *s, uint64_t now)
 
     if (s->state == SESSION_CONNECTING)
         at = earlier(at, connect_deadline(s));
+    if (session_waits(s))
+        return at;
     if (!s->held)
-        return s->conn ? earlier(at, conn_deadline(s->conn, now)) : at;
+        return s->was_open ? earlier(at, conn_deadline(s->conn, now)) : at;
     if (s->armed && s->deadline.at > now) /* what it gets meanwhile puts nothing off */
         at = earlier(at, s->deadline.at);
     return earlier(at, now + HELD_US);
@@ -378,6 +421,11 @@ jp_context *jp_session_context(const jp_session *session)
 jp_listener *jp_session_listener(const jp_session *session)
 {
     return session->listener && !session->listener->freed ? session->listener : NULL;
+}
+
+int jp_session_is_resumed(const jp_session *session)
+{
+    return session->resumed && session->was_open;
 }
 
 int jp_session_is_open(const jp_session *session)

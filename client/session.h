@@ -11,6 +11,7 @@
 #include "conn.h"
 #include "context.h"
 #include "heap.h"
+#include "resume.h"
 #include "tunnel.h"
 
 struct connecting;
@@ -42,7 +43,7 @@ struct jp_session {
     struct endpoint *endpoint;
     jp_context *context;
     jp_listener *listener; /* of a server's */
-    struct conn *conn;     /* once it was open */
+    struct conn *conn;     /* once it was open; of one to be resumed from the start */
 
     uint32_t spi; /* that we chose */
     jp_session *next_by_spi;
@@ -56,14 +57,20 @@ struct jp_session {
     uint8_t paths_tell[3]; /* a bit per path, by enum jp_path_event */
     bool server, finishing, closed_here, was_open;
     bool mute; /* the peer would not understand: nothing is sent any more */
-    bool held; /* its TCP connection is full */
+    bool resumed;
+    bool moving; /* to a new conn, its early messages with it */
+    bool held;   /* its TCP connection is full */
 
     jp_stream *streams;                 /* all */
     jp_stream *telling, **telling_tail; /* those with something to tell */
     uint64_t timeout_at;                /* the program's; UINT64_MAX: none */
 
     struct connecting *connecting;
-    uint64_t confirm_by;
+    struct outgoing *early;  /* messages sent before it is open, in order */
+    struct resumption *kept; /* of a client's, if the program keeps it */
+    uint64_t confirm_by;     /* a server's, until the client's first packet; then UINT64_MAX */
+    uint32_t unproven;       /* until then: bytes that may be sent */
+    uint8_t ticket[RESUME_TICKET_LEN]; /* of a server's, for then */
     struct hs_params peer_params;
     struct jp_path path; /* of the handshake */
     jp_key key;
@@ -85,6 +92,7 @@ struct jp_stream {
     size_t pending; /* bytes of messages we hold */
     uint32_t id;
     struct compress compress;
+    struct conn_stream_config config;
     uint8_t tell;
     bool telling, paused, blocked, finished, last_told;
     alignas(max_align_t) unsigned char extension[];
@@ -97,8 +105,26 @@ int session_new(jp_session **session, struct jp_loop *loop, jp_context *context,
                 const char *what);
 /* It has keys, and a path. */
 void session_install(jp_session *s, const struct hs_result *keys, const struct jp_path *path);
+/* Make its conn; a second time: anew, with the streams and messages that wait. 0 or an error. */
+int session_build(jp_session *s, uint64_t now);
 /* The peer proved its keys too. 0, or it has ended. */
 int session_begin(jp_session *s, uint64_t now);
+/* A server's: the client's first packet came. */
+void session_confirm(jp_session *s);
+static inline bool session_is_confirmed(const jp_session *s)
+{
+    return s->confirm_by == UINT64_MAX;
+}
+/* Nothing more may be sent until the client's first packet. */
+static inline bool session_waits(const jp_session *s)
+{
+    return !session_is_confirmed(s) && s->unproven < CONN_PACKET_MIN;
+}
+/* Whether streams may be used: of one to be resumed before it is open, too. */
+static inline bool session_writes(const jp_session *s)
+{
+    return s->state == SESSION_OPEN || (s->state == SESSION_CONNECTING && s->conn);
+}
 /* It is over: it will be told and freed in this turn. The first reason counts. */
 void session_over(jp_session *s, enum jp_closed_by by, uint64_t code, const char *reason);
 void session_fail(jp_session *s, int error);
@@ -127,6 +153,8 @@ jp_stream *stream_new(jp_session *s, uint32_t id);
 void stream_tell(jp_stream *stream, unsigned event);
 void stream_deliver(jp_stream *stream);
 void stream_free(jp_stream *stream);
+/* In a conn that replaces another. */
+void stream_open_again(jp_stream *stream, uint64_t now);
 
 /* ---- messages.c ---- */
 
@@ -136,6 +164,8 @@ void messages_deliver(jp_stream *stream);
 /* ---- outgoing.c: messages and datagrams until they are released ---- */
 
 struct outgoing;
+/* Those that were sent early, to a conn that replaces another. */
+void outgoing_write_again(jp_session *s, uint64_t now);
 void outgoing_released(void *user, enum sendq_fate fate);
 
 /* ---- listener.c ---- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "endpoint.h"
+#include "resuming.h"
 
 /* ---- by id ---- */
 
@@ -143,10 +144,13 @@ static void on_path(struct conn *c, unsigned path, enum conn_path_event event)
     session_touch(s);
 }
 
-/* We do not resume sessions: what for is sent in vain. */
 static void on_ticket(struct conn *c, const uint8_t *ticket, uint32_t len)
 {
-    (void)c, (void)ticket, (void)len;
+    jp_session *s = conn_user(c);
+
+    if (s->tell & TELL_OPEN)
+        session_deliver(s);
+    resuming_ticket(s, ticket, len);
 }
 
 static int on_acked(struct conn *c, uint64_t pn)
@@ -289,7 +293,8 @@ int jp_stream_open(jp_stream **stream, jp_session *session, int id,
     if (error)
         return error;
     *stream = NULL;
-    if (session->state != SESSION_OPEN || session->finishing)
+    if (!session_writes(session) || session->finishing ||
+        (session->state == SESSION_CONNECTING && !o->early))
         return failure(JP_SEND_CLOSED, __func__, "the session is not open");
     config = config_of(o);
     chosen = conn_open(session->conn, id, &config, session_now(session));
@@ -300,6 +305,7 @@ int jp_stream_open(jp_stream **stream, jp_session *session, int id,
         conn_reset(session->conn, (uint32_t)chosen, session_now(session));
         return failure(JP_NO_MEMORY, __func__, "no memory for a stream");
     }
+    (*stream)->config = config;
     (*stream)->compress.on = o->compress;
     return 0;
 }
@@ -317,8 +323,17 @@ int jp_stream_configure(jp_stream *stream, const jp_stream_options *options)
     e = conn_configure(stream->session->conn, stream->id, &config);
     if (e < 0)
         return error_of(e, __func__);
+    stream->config = config;
     stream->compress.on = options->compress;
     return 0;
+}
+
+void stream_open_again(jp_stream *stream, uint64_t now)
+{
+    if (conn_open(stream->session->conn, (int)stream->id, &stream->config, now) < 0) {
+        stream->finished = true; /* the peer allows less than it did */
+        stream_tell(stream, TELL_CLOSED);
+    }
 }
 
 jp_stream *jp_stream_find(const jp_session *session, unsigned id)
@@ -331,7 +346,7 @@ int jp_stream_finish(jp_stream *stream)
     jp_session *s = stream->session;
     int error = session_check(s, __func__);
 
-    if (error || stream->finished || s->state != SESSION_OPEN)
+    if (error || stream->finished || !session_writes(s))
         return error;
     stream->finished = true;
     conn_finish(s->conn, stream->id, session_now(s));
@@ -344,7 +359,7 @@ int jp_stream_reset(jp_stream *stream)
     jp_session *s = stream->session;
     int error = session_check(s, __func__);
 
-    if (error || s->state != SESSION_OPEN)
+    if (error || !session_writes(s))
         return error;
     stream->finished = true;
     conn_reset(s->conn, stream->id, session_now(s));

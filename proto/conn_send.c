@@ -307,7 +307,8 @@ static int send_on(struct conn_path *path, bool probe, struct conn *c, uint64_t 
     put_data(&b);
     if ((probe || c->ping_due) && !b.eliciting)
         put_ping(&b);
-    c->ping_due &= !b.eliciting;
+    if (p->room == 0) /* a packet in a ResumeHello confirms no keys */
+        c->ping_due &= !b.eliciting;
     if (!finish(&b, p))
         return 0;
     copy_keep(&b, payload_of(p->len));

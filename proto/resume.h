@@ -21,6 +21,7 @@ enum {
     RESUME_TICKET_LEN = 72,    /* of our servers: nonce (24), secret (32), tag (16) */
     RESUME_TICKET_PLACE = 160, /* in a ResumeHello; behind the ticket lies the early data */
     RESUME_EARLY_MAX = RESUME_HELLO_LEN - RESUME_TICKET_PLACE - 1 - 2 - AEAD_TAG_LEN,
+    RESUMPTION_MAX = 4 + HS_IDENTITY_LEN + KDF_HASH_LEN + HS_PARAMS_MAX + FRAME_TICKET_MAX,
     RESUME_KEY_LIFETIME_S = 3600, /* a ticket is good for one to two of them */
     RESUME_USED_BITS = 1 << 22,
 };
@@ -41,6 +42,10 @@ struct resumption {
 void resumption_keep(struct resumption *r, const struct hs_result *result);
 /* A ticket came, 1 to FRAME_TICKET_MAX bytes: the newest is kept. */
 void resumption_ticket(struct resumption *r, const uint8_t *ticket, uint32_t len);
+/* With its ticket, as bytes to be kept anywhere; returns their length. */
+size_t resumption_write(const struct resumption *r, uint8_t out[RESUMPTION_MAX]);
+/* 0, or -EINVAL: these bytes are not what resumption_write wrote. */
+int resumption_read(struct resumption *r, const uint8_t *data, size_t len);
 /* Bytes of frames a ResumeHello with this ticket has room for. */
 size_t resumption_room(const struct resumption *r);
 

@@ -66,7 +66,7 @@ class _Settings(Structure):
 
 class _StreamOptions(Structure):
     _fields_ = [("priority", c_uint8), ("reliability", c_uint8), ("max_retransmissions", c_uint8),
-                ("unordered", c_uint8), ("protection", c_uint8), ("compress", c_uint8), ("unused", c_uint8),
+                ("unordered", c_uint8), ("protection", c_uint8), ("compress", c_uint8), ("early", c_uint8),
                 ("ttl", c_uint64)]
 
 

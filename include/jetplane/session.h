@@ -32,6 +32,7 @@ enum {
     JP_PORT = 4500, /* a server's, if nothing else is said */
     JP_MESSAGE_MAX = 16 << 20,
     JP_PATHS_MAX = 4,
+    JP_RESUMPTION_MAX = 256,
 };
 
 /* Most urgent first. Shares of a busy link: 8, 4, 2, 1. 0 is Chat. */
@@ -113,6 +114,11 @@ typedef struct jp_callbacks {
     void (*datagram_writable)(jp_session *session);
 
     void (*path)(jp_session *session, unsigned path, enum jp_path_event event);
+
+    /* Client: the server gave what its next session can be resumed with, at most JP_RESUMPTION_MAX
+     * bytes, for jp_connect_resume. They are secret, good once and for an hour or two, until the
+     * server is started anew; of several of a session all are good. */
+    void (*resumption)(jp_session *session, const void *data, size_t size);
 } jp_callbacks;
 
 /* ---- contexts ---- */
@@ -139,7 +145,7 @@ typedef struct jp_settings {
     uint32_t window_max;        /* and at most; default 32 MiB */
     uint32_t stream_window;     /* the same, of each stream; default 256 KiB */
     uint32_t stream_window_max; /* default 17 MiB: messages may be that much less 1 KiB */
-    uint32_t message_max; /* messages of the peer, expanded; default and at most JP_MESSAGE_MAX */
+    uint32_t message_max; /* messages of the peer, expanded; 1024 to JP_MESSAGE_MAX, the default */
     uint32_t send_buffer; /* bytes waiting to be acknowledged on a stream before sends answer
                              JP_SEND_WOULD_BLOCK; default 4 MiB. One message always fits. */
 
@@ -192,6 +198,15 @@ int jp_listener_group_free(jp_listener_group *group);
  * under way. */
 int jp_connect(jp_session **session, jp_loop *loop, jp_context *context, const char *server,
                const jp_address *local, uint64_t timeout);
+/* The same with what callback `resumption` got in an earlier session, once; NULL, 0: without. The
+ * messages of early streams that are sent before the loop turns, some 1000 bytes of them, go in the
+ * very first packet; the rest waits for the server's answer, one round trip. When the server cannot
+ * resume, does not answer within a second, or trust refuses its key (which is asked before anything
+ * is sent), there is a full handshake, and the early messages follow. JP_INVALID also for bytes
+ * that are no resumption. */
+int jp_connect_resume(jp_session **session, jp_loop *loop, jp_context *context, const char *server,
+                      const jp_address *local, uint64_t timeout, const void *resumption,
+                      size_t size);
 /* End it now: the peer is told, what was not sent is not. The reason is copied, cut to 255 bytes;
  * NULL is "". `close`, or `connect_error` with JP_CONNECT_ABORTED, follows in a coming turn;
  * nothing else does. Again it is nothing. */
@@ -204,6 +219,8 @@ jp_loop *jp_session_loop(const jp_session *session);
 jp_context *jp_session_context(const jp_session *session);
 jp_listener *jp_session_listener(const jp_session *session); /* NULL: a client's, or it was freed */
 int jp_session_is_open(const jp_session *session);
+/* It was resumed: on a client, the server took what came in the first packet. */
+int jp_session_is_resumed(const jp_session *session);
 
 /* Of the path in use; all zeros before one is known. A client's own is a wildcard, with its port,
  * where the kernel chooses. */
@@ -297,7 +314,10 @@ typedef struct jp_stream_options {
     uint8_t protection;          /* enum jp_protection */
     uint8_t compress; /* LZ4, of messages from 512 bytes on, while it pays. Not for secrets beside
                          text of others: lengths tell */
-    uint8_t unused;   /* 0 */
+    uint8_t early;    /* of a session that jp_connect_resume asked for: open the stream at once. Its
+                         messages may be read twice (see docs/libjetplane.md), so they must do no
+                         harm then; and have no forward secrecy until the server forgot the key of
+                         its tickets */
     uint64_t ttl;     /* us; older messages are given up; 0: never */
 } jp_stream_options;
 

@@ -18,6 +18,9 @@ struct end {
     unsigned opened, failed, closed, timeouts, messages, compressed, datagrams, streams_opened,
         finished, reset, closed_streams, writable, paths[3];
     uint64_t bytes, sum; /* of messages and datagrams */
+    unsigned resumptions;
+    uint8_t resumption[JP_RESUMPTION_MAX]; /* the newest */
+    size_t resumption_size;
     int error;
     char detail[256], reason[256];
     uint64_t code;
@@ -142,6 +145,16 @@ static inline void on_path(jp_session *session, unsigned path, enum jp_path_even
     end_of(session)->paths[event]++;
 }
 
+static inline void on_resumption(jp_session *session, const void *data, size_t size)
+{
+    struct end *end = end_of(session);
+
+    assert_in_range(size, 1, JP_RESUMPTION_MAX);
+    memcpy(end->resumption, data, size);
+    end->resumption_size = size;
+    end->resumptions++;
+}
+
 static inline void end_init(struct end *end, const jp_settings *settings)
 {
     static const jp_callbacks callbacks = {
@@ -156,6 +169,7 @@ static inline void end_init(struct end *end, const jp_settings *settings)
         .stream_close = on_stream_close,
         .datagram = on_datagram,
         .path = on_path,
+        .resumption = on_resumption,
     };
 
     assert_int_equal(jp_context_create(&end->context, &callbacks, settings, sizeof(end)), 0);
