@@ -97,6 +97,13 @@ static void on_timeout(jp_session *session)
     test_drain(test_of(session));
 }
 
+void test_refused(struct test *t, int error)
+{
+    if (error == JP_SEND_WOULD_BLOCK || !jp_session_is_open(t->session))
+        return;
+    jp_session_close(t->session, CODE_REFUSED, jp_error_detail());
+}
+
 void test_done(struct test *t)
 {
     const char *verdict = control_verdict(t);

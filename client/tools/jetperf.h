@@ -134,6 +134,9 @@ json_t *report_result(const struct test *t);
 
 struct lane *lane_of(jp_stream *stream);
 struct test *test_of(jp_session *session);
+/* A send was refused: nothing when it only has to wait, or the session is over and says why; else
+ * the session is closed with what is wrong. */
+void test_refused(struct test *t, int error);
 /* It is over: report (a client's) and close. */
 void test_done(struct test *t);
 

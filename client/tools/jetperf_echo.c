@@ -32,12 +32,16 @@ static bool send_one(struct test *t, jp_stream *stream, uint64_t now)
     static uint8_t message[JP_MESSAGE_MAX];
     struct lane *lane = lane_of(stream);
     uint64_t n = lane->next;
+    int error;
 
     put64(message, n);
     put64(message + 8, now);
     memcpy(message + ECHO_HEADER, t->pattern + n % 256, t->plan.size - ECHO_HEADER);
-    if (jp_stream_send(stream, message, t->plan.size) < 0)
+    error = jp_stream_send(stream, message, t->plan.size);
+    if (error) {
+        test_refused(t, error);
         return false;
+    }
     lane->slots[n % ECHO_SLOTS].number = n;
     lane->slots[n % ECHO_SLOTS].at = now;
     lane->waiting++;
@@ -156,9 +160,13 @@ void echo_answer(jp_stream *stream, const void *data, size_t size)
 {
     struct test *t = test_of(jp_stream_session(stream));
     struct held *held;
+    int error = jp_stream_send(stream, data, size);
 
-    if (jp_stream_send(stream, data, size) != JP_SEND_WOULD_BLOCK)
+    if (error != JP_SEND_WOULD_BLOCK) {
+        if (error)
+            test_refused(t, error);
         return;
+    }
     held = malloc(sizeof(*held) + size);
     if (!held) {
         jp_session_close(t->session, JP_CODE_LIMIT, "no memory");
@@ -174,9 +182,12 @@ void echo_answer(jp_stream *stream, const void *data, size_t size)
 void echo_go_on(jp_stream *stream)
 {
     struct lane *lane = lane_of(stream);
+    int error = jp_stream_send(stream, lane->held->data, lane->held->size);
 
-    if (jp_stream_send(stream, lane->held->data, lane->held->size) == JP_SEND_WOULD_BLOCK)
+    if (error == JP_SEND_WOULD_BLOCK)
         return;
+    if (error)
+        test_refused(test_of(jp_stream_session(stream)), error);
     echo_release(lane->held);
     lane->held = NULL;
     jp_stream_resume(stream);

@@ -60,9 +60,12 @@ static bool send_one(struct test *t, jp_stream *stream)
 {
     struct lane *lane = lane_of(stream);
     const uint8_t *data = pattern_of(t, stream, lane->next);
+    int error = jp_stream_send_reference(stream, data, t->plan.size, released, t);
 
-    if (jp_stream_send_reference(stream, data, t->plan.size, released, t) < 0)
+    if (error) {
+        test_refused(t, error);
         return false;
+    }
     lane->next++;
     t->tally.queued += t->plan.size;
     return true;
@@ -133,6 +136,8 @@ static void advance(struct test *t)
         echo_pump(t);
     else if (t->sends && t->phase == PHASE_RUN)
         pump(t);
+    if (!jp_session_is_open(t->session)) /* a send was refused */
+        return;
     if (!is_sent(t) || !is_received(t))
         return;
     if (t->plan.service || (t->client && t->result && t->result_told))

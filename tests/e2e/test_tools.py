@@ -119,9 +119,9 @@ def test_ways_to_send(perf, how):
 class Service:
     """What a data plane's services do, and what they should not."""
 
-    def __init__(self, serve):
+    def __init__(self, serve, **settings):
         self.identity = jetplane.Identity()
-        self.server = jetplane.Server(["127.0.0.1:0"], identity=self.identity)
+        self.server = jetplane.Server(["127.0.0.1:0"], identity=self.identity, **settings)
         self.thread = threading.Thread(target=self.run, args=(serve,))
         self.thread.start()
 
@@ -179,6 +179,13 @@ def test_services():
 def test_damage_is_noticed(serve, options):
     code, result = Service(serve(damaged)).measure("--reliability", "best-effort", *options)
     assert code == 3 and not result["intact"] and result["local"]["wrong"] == 1, result
+
+
+@pytest.mark.parametrize("options", [[], ["--echo"]])
+def test_messages_the_peer_does_not_take(options):
+    small = Service(discard, message_max=16384)
+    code, result = small.measure("-n", "1M", "--size", "100K", *options)
+    assert code == 1 and "102400 bytes are more than the peer" in result["error"], result
 
 
 def test_people_get_a_table(perf):
