@@ -200,6 +200,7 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     parse(&jetcat, argc, argv);
+    send_check(&jetcat);
     if (jetcat.tool.server)
         accept_one(&jetcat);
     else

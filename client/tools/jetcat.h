@@ -62,6 +62,8 @@ void wire_end(struct jetcat *j);
 /* ---- what it is for ---- */
 
 void pipe_run(struct jetcat *j);
+/* Before there is a session: the files are there; exits when they are not. */
+void send_check(struct jetcat *j);
 void send_run(struct jetcat *j);
 void receive_run(struct jetcat *j);
 

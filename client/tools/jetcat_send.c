@@ -14,18 +14,38 @@ struct source {
     crypto_hash_sha256_state hash; /* of what was read */
 };
 
+/* Why it cannot be sent, or NULL. */
+static const char *open_file(struct source *s)
+{
+    struct stat st;
+
+    s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* of a pipe it would wait */
+    if (s->fd < 0 || fstat(s->fd, &st) < 0)
+        return strerror(errno);
+    s->size = (uint64_t)st.st_size;
+    return S_ISREG(st.st_mode) ? NULL : "not a regular file";
+}
+
+void send_check(struct jetcat *j)
+{
+    for (unsigned i = 0; i < j->n_files; i++) {
+        struct source s = {.path = j->files[i]};
+        const char *why = open_file(&s);
+
+        if (why)
+            tool_fail(&j->tool, TOOL_FAILED, "%s: %s", s.path, why);
+        close(s.fd);
+    }
+}
+
 static struct source open_source(struct jetcat *j, const char *path)
 {
     const char *slash = strrchr(path, '/');
     struct source s = {.path = path, .name = slash ? slash + 1 : path};
-    struct stat st;
+    const char *why = open_file(&s);
 
-    s.fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (s.fd < 0 || fstat(s.fd, &st) < 0)
-        wire_fail(j, TOOL_FAILED, "%s: %s", s.name, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        wire_fail(j, TOOL_FAILED, "%s: not a regular file", s.name);
-    s.size = (uint64_t)st.st_size;
+    if (why)
+        wire_fail(j, TOOL_FAILED, "%s: %s", s.name, why);
     crypto_hash_sha256_init(&s.hash);
     return s;
 }

@@ -313,6 +313,17 @@ def test_never_writes_over_a_file(listen, tmp_path):
     assert (tmp_path / "in/file").read_bytes() == b"mine" and os.listdir(tmp_path / "in") == ["file"]
 
 
+@pytest.mark.parametrize("wrong, why", [("missing", "No such file"), ("directory", "not a regular file"),
+                                        ("pipe", "not a regular file")])
+def test_files_are_checked_before_connecting(tmp_path, wrong, why):
+    good = random_file(tmp_path / "good", 10)
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    result = run("jetcat", "127.0.0.1:9", "--key", "00" * 32, "--json", "--send", good, "--send", tmp_path / wrong)
+    error = json.loads(result.stdout)["error"]
+    assert result.returncode == 1 and str(tmp_path / wrong) in error and why in error
+
+
 class Liar:
     """A sender that says what it likes."""
 
