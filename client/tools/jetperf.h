@@ -6,13 +6,16 @@
 #ifndef TOOLS_JETPERF_H
 #define TOOLS_JETPERF_H
 
+#include <endian.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "tool.h"
 
 enum {
     STREAMS_MAX = 1000, /* of a direction */
-    ECHO_HEADER = 16,   /* bytes: number of the message, time it was sent */
+    NUMBER_HEADER = 8,  /* bytes: number of the message */
+    ECHO_HEADER = 16,   /* number, time it was sent */
     ECHO_WINDOW = 16,   /* messages under way on a stream */
     ECHO_SLOTS = 64,    /* one that is this far behind the latest is lost, unless it is reliable */
     CONTROL_MAX = 16384,
@@ -29,6 +32,26 @@ struct plan {
     uint64_t bytes;      /* to send in a direction; 0: as many as the time allows */
     jp_stream_options options;
 };
+
+/* Messages that may expire unsent carry their numbers: the library does not count those. */
+static inline bool is_numbered(const struct plan *p)
+{
+    return p->options.ttl && !p->echo && !p->service;
+}
+
+static inline void put64(uint8_t *at, uint64_t value)
+{
+    value = htobe64(value);
+    memcpy(at, &value, sizeof(value));
+}
+
+static inline uint64_t get64(const uint8_t *at)
+{
+    uint64_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return be64toh(value);
+}
 
 /* plan_to_json's for the other end; false, with what is wrong in text, when it is no plan. */
 json_t *plan_to_json(const struct plan *p);

@@ -1,6 +1,5 @@
 /* Echoes: every message carries its number and the time it was sent, so each can be judged whatever
  * order they come back in. */
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,20 +8,6 @@
 static uint64_t now_of(const struct test *t)
 {
     return jp_loop_now(jp_session_loop(t->session));
-}
-
-static void put64(uint8_t *at, uint64_t value)
-{
-    value = htobe64(value);
-    memcpy(at, &value, sizeof(value));
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-    uint64_t value;
-
-    memcpy(&value, at, sizeof(value));
-    return be64toh(value);
 }
 
 /* ---- who asks ---- */

@@ -37,6 +37,35 @@ static void released(void *argument, enum jp_fate fate)
     }
 }
 
+struct numbered {
+    struct test *test;
+    uint8_t data[];
+};
+
+static void released_numbered(void *argument, enum jp_fate fate)
+{
+    struct numbered *m = argument;
+
+    released(m->test, fate);
+    free(m);
+}
+
+static int send_numbered(struct test *t, jp_stream *stream, const uint8_t *pattern, uint64_t number)
+{
+    struct numbered *m = malloc(sizeof(*m) + t->plan.size);
+    int error;
+
+    if (!m)
+        return JP_NO_MEMORY;
+    m->test = t;
+    put64(m->data, number);
+    memcpy(m->data + NUMBER_HEADER, pattern + NUMBER_HEADER, t->plan.size - NUMBER_HEADER);
+    error = jp_stream_send_reference(stream, m->data, t->plan.size, released_numbered, m);
+    if (error)
+        free(m);
+    return error;
+}
+
 /* Three times what the congestion controller lets out: enough to never run dry, and soon drained.
  */
 static uint64_t find_cap(struct test *t, uint64_t now)
@@ -60,7 +89,9 @@ static bool send_one(struct test *t, jp_stream *stream)
 {
     struct lane *lane = lane_of(stream);
     const uint8_t *data = pattern_of(t, stream, lane->next);
-    int error = jp_stream_send_reference(stream, data, t->plan.size, released, t);
+    int error = is_numbered(&t->plan)
+                    ? send_numbered(t, stream, data, lane->next)
+                    : jp_stream_send_reference(stream, data, t->plan.size, released, t);
 
     if (error) {
         test_refused(t, error);
@@ -237,21 +268,24 @@ void flow_stream_open(jp_stream *stream)
 }
 
 static void check(struct test *t, jp_stream *stream, const uint8_t *data, size_t size,
-                  uint64_t number)
+                  uint64_t sequence)
 {
     struct lane *lane = lane_of(stream);
+    size_t header = is_numbered(&t->plan) && size >= NUMBER_HEADER ? NUMBER_HEADER : 0;
+    uint64_t number = header ? get64(data) : sequence;
     bool ordered = !t->plan.options.unordered || t->plan.service;
     bool whole = t->plan.service ? size <= t->longest : size == t->longest;
 
     t->tally.received += size;
     t->tally.received_messages++;
     t->last_at = jp_loop_now(jp_session_loop(t->session));
-    if (!whole || (ordered && number < lane->end) ||
-        memcmp(data, pattern_of(t, stream, number), size) != 0)
+    if (!whole || number < sequence || (ordered && number < lane->end) ||
+        memcmp(data + header, pattern_of(t, stream, number) + header, size - header) != 0) {
         t->tally.wrong++;
-    if (number >= lane->end)
-        lane->end = number + 1;
-    lane->got++;
+    } else {
+        lane->got++;
+        lane->end = number >= lane->end ? number + 1 : lane->end;
+    }
     if (t->plan.service && t->plan.bytes && t->tally.received >= t->plan.bytes)
         test_drain(t);
 }

@@ -275,6 +275,9 @@ static void complete(struct options *o)
         p->size = p->echo ? 1000 : 65536;
     if (p->echo && p->size < ECHO_HEADER)
         tool_fail(t, TOOL_USAGE, "--size: echoes have at least %d bytes", ECHO_HEADER);
+    if (is_numbered(p) && p->size < NUMBER_HEADER)
+        tool_fail(t, TOOL_USAGE, "--size: with --ttl messages have at least %d bytes",
+                  NUMBER_HEADER);
     if (!p->time && !p->bytes)
         p->time = 10000000;
 }

@@ -65,6 +65,10 @@ bool plan_from_json(struct plan *p, json_t *json, char *text, size_t size)
                     .protection = (uint8_t)v[8],
                     .ttl = v[9]},
     };
+    if (is_numbered(p) && p->size < NUMBER_HEADER) {
+        snprintf(text, size, "size is too small for a ttl");
+        return false;
+    }
     if (!p->bytes && !p->time)
         snprintf(text, size, "neither time nor bytes");
     return p->bytes || p->time;

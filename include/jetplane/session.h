@@ -47,7 +47,8 @@ enum jp_priority {
 
 /* A message is the bytes a single send of the peer gave, whole. */
 typedef struct jp_message {
-    uint64_t sequence;  /* the peer's count of the stream's messages, from 0 */
+    uint64_t sequence;  /* the peer's count of the stream's messages, from 0, without those it gave
+                           up before any part of them left */
     uint8_t in_order;   /* all messages before it were delivered, or given up by the peer */
     uint8_t compressed; /* it travelled so; the data given is not */
 } jp_message;

@@ -188,6 +188,13 @@ def test_messages_the_peer_does_not_take(options):
     assert code == 1 and "102400 bytes are more than the peer" in result["error"], result
 
 
+def test_expired_messages_are_no_damage(perf):
+    """Far more than the path takes of messages that live a millisecond: most expire before they leave."""
+    result = measured(perf, "-n", "64M", "--size", "1000", "--ttl", "0.001", "-P", "4")
+    assert result["local"]["given_up"] > 0 and result["peer"]["wrong"] == 0
+    assert result["peer"]["missing"] <= result["local"]["given_up"]
+
+
 def test_people_get_a_table(perf):
     result = client_of(perf, "-t", "0.3", "-i", "0.1")
     assert result.returncode == 0
