@@ -29,10 +29,16 @@ static bool is_safe(const char *name)
     return true;
 }
 
-static void set_name(struct jetcat *j, struct sink *s, const char *name)
+static void set_name(struct jetcat *j, struct sink *s, json_t *offered)
 {
-    if (!name || !is_safe(name))
-        wire_fail(j, TOOL_FAILED, "refused: not a safe name for a file");
+    const char *name = json_string_value(offered);
+
+    if (!name || !is_safe(name)) {
+        char *text = json_dumps(offered, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+
+        wire_fail(j, TOOL_FAILED, "refused: not a safe name for a file: %.300s",
+                  text ? text : "none");
+    }
     snprintf(s->name, sizeof(s->name), "%s", name);
     snprintf(s->part, sizeof(s->part), "%s.part", name);
     if (faccessat(s->directory, s->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -137,7 +143,7 @@ static void receive_file(struct jetcat *j, int directory, json_t *offer)
     struct progress p;
     json_t *told;
 
-    set_name(j, &s, json_string_value(json_object_get(offer, "file")));
+    set_name(j, &s, json_object_get(offer, "file"));
     open_part(j, &s);
     p = progress_begin(j, s.name, s.size, agree_on_start(j, &s));
     told = receive_bytes(j, &s, &p);

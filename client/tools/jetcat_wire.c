@@ -26,8 +26,8 @@ static void __attribute__((noreturn)) fail_closed(struct jetcat *j)
     }
     if (closed.by == JP_CLOSED_SILENT)
         tool_fail(&j->tool, TOOL_FAILED, "the other end is silent");
-    tool_fail(&j->tool, TOOL_FAILED, "the session was closed: code %llu %s",
-              (unsigned long long)closed.code, closed.reason);
+    tool_fail(&j->tool, TOOL_FAILED, "the session was closed: code %llu%s%s",
+              (unsigned long long)closed.code, *closed.reason ? " " : "", closed.reason);
 }
 
 /* The other end gave up, and need not wait for us. */

@@ -126,8 +126,8 @@ static void close_client(const jp_close *close)
                                       [JP_CLOSED_SILENT] = "the server is silent",
                                       [JP_CLOSED_RESET] = "the server was restarted"};
 
-    tool_fail(&options.tool, TOOL_FAILED, "%s: code %llu %s", who[close->by],
-              (unsigned long long)close->code, close->reason);
+    tool_fail(&options.tool, TOOL_FAILED, "%s: code %llu%s%s", who[close->by],
+              (unsigned long long)close->code, *close->reason ? " " : "", close->reason);
 }
 
 static void on_close(jp_session *session, const jp_close *close)
@@ -138,8 +138,8 @@ static void on_close(jp_session *session, const jp_close *close)
     if (t->client && t->phase != PHASE_DONE)
         close_client(close);
     if (!t->client && close->code != CODE_DONE)
-        tool_warn(t->tool, "a test broke: code %llu %s", (unsigned long long)close->code,
-                  close->reason);
+        tool_warn(t->tool, "a test broke: code %llu%s%s", (unsigned long long)close->code,
+                  *close->reason ? " " : "", close->reason);
     if (!t->client)
         exit_code = close->code == CODE_DONE ? TOOL_OK : TOOL_FAILED;
     test_end(t);
