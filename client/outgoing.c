@@ -65,13 +65,15 @@ static int error_of(int e, size_t size, const char *what)
 }
 
 /* 0, or why no message of this size can be sent now. */
-static int check(jp_stream *stream, size_t size, const char *what)
+static int check(jp_stream *stream, const void *data, size_t size, const char *what)
 {
     jp_session *s = stream->session;
     int error = session_check(s, what);
 
     if (error)
         return error;
+    if (!data && size)
+        return failure(JP_INVALID, what, "no data");
     if (!session_writes(s) || s->finishing || stream->finished)
         return error_of(-EPIPE, size, what);
     if (size > JP_MESSAGE_MAX)
@@ -141,7 +143,7 @@ static struct outgoing *outgoing_new(jp_stream *stream, size_t size, size_t copi
 int jp_stream_send(jp_stream *stream, const void *data, size_t size)
 {
     struct endpoint *e = stream->session->endpoint;
-    int error = check(stream, size, __func__);
+    int error = check(stream, data, size, __func__);
     struct outgoing *o;
     size_t compressed;
 
@@ -162,7 +164,7 @@ int jp_stream_send(jp_stream *stream, const void *data, size_t size)
 int jp_stream_send_reference(jp_stream *stream, const void *data, size_t size, jp_release *release,
                              void *argument)
 {
-    int error = check(stream, size, __func__);
+    int error = check(stream, data, size, __func__);
     struct outgoing *o;
 
     if (error)
@@ -192,6 +194,8 @@ int jp_session_send_datagram(jp_session *session, const void *data, size_t size,
 
     if (error)
         return error;
+    if (!data && size)
+        return failure(JP_INVALID, __func__, "no data");
     if ((unsigned)priority > JP_PRIORITY_BULK)
         return failure(JP_INVALID, __func__, "no priority %d", priority);
     if (session->state != SESSION_OPEN || session->finishing)

@@ -255,7 +255,7 @@ int jp_session_close(jp_session *session, uint64_t code, const char *reason)
     if (error || session->state == SESSION_ENDED)
         return error;
     if (session->state != SESSION_OPEN) {
-        failure(JP_CONNECT_ABORTED, __func__, "%s", reason ? reason : "");
+        failure(JP_CONNECT_ABORTED, __func__, "%s", reason && *reason ? reason : "no reason given");
         session_fail(session, JP_CONNECT_ABORTED);
         return 0;
     }

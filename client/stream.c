@@ -255,6 +255,8 @@ static int check_options(const jp_stream_options *o, const char *what)
 {
     if (o->priority > JP_PRIORITY_BULK)
         return failure(JP_INVALID, what, "no priority %d", o->priority);
+    if (o->unordered > 1 || o->compress > 1 || o->early > 1)
+        return failure(JP_INVALID, what, "a flag is neither 0 nor 1");
     if (o->reliability > JP_LIMITED || o->protection > JP_EFFICIENT)
         return failure(JP_INVALID, what, "unknown reliability or protection");
     if (o->reliability == JP_LIMITED &&
@@ -264,11 +266,12 @@ static int check_options(const jp_stream_options *o, const char *what)
     return 0;
 }
 
-static int error_of(int e, const char *what)
+static int error_of(const jp_session *s, int e, const char *what)
 {
     switch (e) {
     case -EAGAIN:
-        return failure(JP_SEND_STREAMS, what, "the peer allows no more streams yet");
+        return failure(JP_SEND_STREAMS, what, "the peer allows %d streams at once, no more yet",
+                       s->peer_params.max_streams);
     case -EEXIST:
         return failure(JP_INVALID, what, "a stream of this id is or was there");
     case -ENOBUFS:
@@ -288,6 +291,8 @@ int jp_stream_open(jp_stream **stream, jp_session *session, int id,
     struct conn_stream_config config;
     int error = session_check(session, __func__), chosen;
 
+    if (!error && !stream)
+        error = failure(JP_INVALID, __func__, "nowhere to put the stream");
     if (!error)
         error = check_options(o, __func__);
     if (error)
@@ -299,7 +304,7 @@ int jp_stream_open(jp_stream **stream, jp_session *session, int id,
     config = config_of(o);
     chosen = conn_open(session->conn, id, &config, session_now(session));
     if (chosen < 0)
-        return error_of(chosen, __func__);
+        return error_of(session, chosen, __func__);
     *stream = stream_new(session, (uint32_t)chosen);
     if (!*stream) {
         conn_reset(session->conn, (uint32_t)chosen, session_now(session));
@@ -315,6 +320,8 @@ int jp_stream_configure(jp_stream *stream, const jp_stream_options *options)
     struct conn_stream_config config;
     int error = session_check(stream->session, __func__), e;
 
+    if (!error && !options)
+        error = failure(JP_INVALID, __func__, "no options");
     if (!error)
         error = check_options(options, __func__);
     if (error)
@@ -322,7 +329,7 @@ int jp_stream_configure(jp_stream *stream, const jp_stream_options *options)
     config = config_of(options);
     e = conn_configure(stream->session->conn, stream->id, &config);
     if (e < 0)
-        return error_of(e, __func__);
+        return error_of(stream->session, e, __func__);
     stream->config = config;
     stream->compress.on = options->compress;
     return 0;
