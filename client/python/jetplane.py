@@ -87,6 +87,7 @@ _callback_types = {
     "datagram": CFUNCTYPE(None, c_void_p, c_void_p, c_size_t),
     "datagram_writable": CFUNCTYPE(None, c_void_p),
     "path": CFUNCTYPE(None, c_void_p, c_uint, c_int),
+    "resumption": CFUNCTYPE(None, c_void_p, c_void_p, c_size_t),
 }
 
 
@@ -113,7 +114,8 @@ _functions = {
     "jp_context_free": (c_int, _p),
     "jp_listener_create": (c_int, _out, _p, _p, POINTER(_Address), c_size_t, c_size_t),
     "jp_listener_free": (c_int, _p), "jp_listener_address": (_Address, _p, c_size_t),
-    "jp_connect": (c_int, _out, _p, _p, c_char_p, POINTER(_Address), c_uint64),
+    "jp_connect_resume": (c_int, _out, _p, _p, c_char_p, POINTER(_Address), c_uint64, c_char_p, c_size_t),
+    "jp_session_is_resumed": (c_int, _p),
     "jp_session_close": (c_int, _p, c_uint64, c_char_p), "jp_session_finish": (c_int, _p),
     "jp_session_peer": (_Address, _p), "jp_session_key": (_Key, _p),
     "jp_session_set_timeout": (c_int, _p, c_uint64),
@@ -376,6 +378,7 @@ class Handler:
     def datagram(self, session, data): ...
     def datagram_writable(self, session): ...
     def path(self, session, path, event): ...
+    def resumption(self, session, data): ...
 
 
 class Loop(_Owned):
@@ -450,6 +453,10 @@ class Session:
 
     def open_stream(self, stream=ANY, **options):
         return self._stream(_create(_lib.jp_stream_open, self._handle, stream, _options(**options)))
+
+    @property
+    def resumed(self):
+        return bool(_lib.jp_session_is_resumed(self._handle))
 
     def send_datagram(self, data, priority=0):
         _lib.jp_session_send_datagram(self._handle, bytes(data), len(data), priority)
@@ -542,11 +549,15 @@ class Context(_Owned):
     def _on_path(self, session, path, event):
         self._tell("path", self._session(session), path, event)
 
-    def connect(self, server, local=None, timeout=5):
-        """Ask for a session; `open` or `connect_error` tells what became of it."""
+    def _on_resumption(self, session, data, size):
+        self._tell("resumption", self._session(session), ctypes.string_at(data, size))
+
+    def connect(self, server, local=None, timeout=5, resumption=b""):
+        """Ask for a session; `open` or `connect_error` tells what became of it. With what `resumption` got in an earlier
+        session streams may be opened at once, with early=1."""
         address = byref(_addresses([local])[0]) if local else None
-        return self._session(_create(_lib.jp_connect, self.loop._handle, self._handle, server.encode(), address,
-                                     _us(timeout)))
+        return self._session(_create(_lib.jp_connect_resume, self.loop._handle, self._handle, server.encode(), address,
+                                     _us(timeout), resumption or None, len(resumption)))
 
     def listen(self, addresses):
         return Listener(self, addresses)
