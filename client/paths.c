@@ -185,8 +185,8 @@ int jp_session_figures(const jp_session *session, jp_figures *figures, size_t si
     if (error)
         return error;
     if (!session->was_open || size > sizeof(f))
-        return failure(JP_INVALID, __func__, session->was_open ? "size is %zu" : "it was never open",
-                       size);
+        return failure(JP_INVALID, __func__,
+                       session->was_open ? "size is %zu" : "it was never open", size);
     conn_stats(session->conn, &c);
     f = (jp_figures){
         .packets_sent = c.packets_sent,

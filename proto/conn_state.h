@@ -128,7 +128,7 @@ struct conn_path {
     bool quiet;   /* replaced, or about to be closed: nothing of ours goes there */
     bool challenging, response_due;
     bool settling; /* its records are being walked: a callback must not close it */
-    bool ecn; /* the path lets ECN through, as far as is known */
+    bool ecn;      /* the path lets ECN through, as far as is known */
 };
 
 struct conn_copy;   /* conn_copy.c */
