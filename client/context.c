@@ -62,6 +62,24 @@ static int complete_ciphers(jp_settings *s)
     return 0;
 }
 
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Of the messages that the settings allow, the longest that fits the windows: no other could ever
+ * be sent (flow.h). */
+static uint32_t longest_message(const jp_settings *s)
+{
+    uint32_t room = smaller(s->window_max, s->stream_window_max) - FLOW_MESSAGE_COST;
+
+    if (room > FLOW_LONG && s->window_max - FLOW_MESSAGE_COST < room + FLOW_RESERVE)
+        room = s->window_max > FLOW_MESSAGE_COST + FLOW_RESERVE + FLOW_LONG
+                   ? s->window_max - FLOW_MESSAGE_COST - FLOW_RESERVE
+                   : FLOW_LONG;
+    return smaller(room, s->message_max);
+}
+
 static int complete(struct jp_context *c)
 {
     jp_settings *s = &c->settings;
@@ -81,7 +99,7 @@ static int complete(struct jp_context *c)
     c->params.max_packet = s->max_packet;
     c->params.max_data = s->window;
     c->params.max_stream_data = s->stream_window;
-    c->params.max_message = s->message_max;
+    c->params.max_message = longest_message(s);
     return 0;
 }
 

@@ -146,7 +146,8 @@ typedef struct jp_settings {
     uint32_t window_max;        /* and at most; default 32 MiB */
     uint32_t stream_window;     /* the same, of each stream; default 256 KiB */
     uint32_t stream_window_max; /* default 17 MiB: messages may be that much less 1 KiB */
-    uint32_t message_max; /* messages of the peer, expanded; 1024 to JP_MESSAGE_MAX, the default */
+    uint32_t message_max; /* messages of the peer, expanded; 1024 to JP_MESSAGE_MAX, the default; at
+                             most what the windows allow */
     uint32_t send_buffer; /* bytes waiting to be acknowledged on a stream before sends answer
                              JP_SEND_WOULD_BLOCK; default 4 MiB. One message always fits. */
 
