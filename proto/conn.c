@@ -9,11 +9,6 @@ size_t conn_size(void)
     return sizeof(struct conn);
 }
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 int conn_init(struct conn *c, const struct conn_config *config, uint64_t now)
 {
     const struct hs_params *local = &config->local, *peer = &config->peer;

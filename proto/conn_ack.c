@@ -58,11 +58,6 @@ void ack_write(struct build *b)
 
 /* ---- the peer's ---- */
 
-static bool is_fragment(const struct sent_item *i)
-{
-    return (i->type & ~FRAME_STREAM_FLAGS) == FRAME_STREAM;
-}
-
 static void packet_acked(struct conn *c, struct conn_path *path, const struct sent_packet *p,
                          uint64_t now)
 {

@@ -166,11 +166,6 @@ static enum sendq_control_type control_of(uint8_t type)
     }
 }
 
-static bool is_fragment(const struct sent_item *i)
-{
-    return (i->type & ~FRAME_STREAM_FLAGS) == FRAME_STREAM;
-}
-
 void item_acked(struct conn *c, const struct sent_item *i, uint64_t now)
 {
     enum sendq_control_type control = control_of(i->type);

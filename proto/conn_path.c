@@ -27,11 +27,6 @@ static unsigned index_of(const struct conn *c, const struct conn_path *path)
     return (unsigned)(path - c->path);
 }
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- slots ---- */
 
 static void path_open(struct conn *c, struct conn_path *path, const struct jp_path *address,

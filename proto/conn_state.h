@@ -202,6 +202,17 @@ struct conn {
     struct conn_stats stats;
 };
 
+static inline uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Is it a fragment of a message? */
+static inline bool is_fragment(const struct sent_item *i)
+{
+    return (i->type & ~FRAME_STREAM_FLAGS) == FRAME_STREAM;
+}
+
 /* ---- a packet being built (conn_send.c) ---- */
 
 struct build {
