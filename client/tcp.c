@@ -15,14 +15,9 @@ enum {
     BATCH = 64, /* packets taken at once */
     READS = 8,  /* a turn: then whoever else waits on the loop is served */
     TICK_US = 2500000,
-    STRANGER_US = 10000000,  /* for connecting, and then for a session that proves itself */
-    PARTIAL_US = 10000000,   /* for the rest of a packet */
-    IDLE_US = 60000000,      /* nothing at all came: not even keepalives */
-    KEEPALIVE_US = 15000000, /* of silence */
-    UNSENT_MS = 30000,       /* bytes that nobody acknowledges: the kernel gives up */
 };
 
-static const uint64_t keepalive_us = KEEPALIVE_US - TICK_US; /* at the last tick before */
+static const uint64_t keepalive_us = TCP_KEEPALIVE_US - TICK_US; /* at the last tick before */
 
 jp_address tcp_name(int fd, bool peer)
 {
@@ -58,7 +53,7 @@ static void let_go(struct tcp *t)
 {
     jp_session *s = session_of(t);
 
-    if (!s || !s->held || t->out_used + t->reserved > TCP_OUT_HIGH / 2)
+    if (!s || !s->held || t->out.used + t->reserved > TCP_OUT_HIGH / 2)
         return;
     s->held = false;
     session_touch(s);
@@ -67,37 +62,18 @@ static void let_go(struct tcp *t)
 /* False: it is broken. */
 static bool write_out(struct tcp *t)
 {
-    while (t->out_used) {
-        ssize_t n = send(t->socket->udp.fd, t->out + t->out_at, t->out_used, MSG_NOSIGNAL);
+    while (t->out.used) {
+        ssize_t n = send(t->socket->udp.fd, t->out.bytes + t->out.at, t->out.used, MSG_NOSIGNAL);
 
         if (n < 0 && errno == EAGAIN)
             break;
         if (n < 0)
             return false;
-        t->out_at += (uint32_t)n;
-        t->out_used -= (uint32_t)n;
+        tcp_out_sent(&t->out, (uint32_t)n);
     }
-    if (!t->out_used)
-        t->out_at = 0;
-    wait_writable(t, t->out_used > 0);
+    wait_writable(t, t->out.used > 0);
     let_go(t);
     return true;
-}
-
-/* One that finds no room is lost, as in a full UDP socket. */
-static void append(struct tcp *t, const struct udp_packet *p)
-{
-    uint32_t need = TCP_PREFIX + p->length;
-
-    if (t->out_at + t->out_used + need > TCP_OUT_BYTES) {
-        memmove(t->out, t->out + t->out_at, t->out_used);
-        t->out_at = 0;
-    }
-    if (t->out_used + need > TCP_OUT_BYTES)
-        return;
-    be16_store(t->out + t->out_at + t->out_used, p->length);
-    memcpy(t->out + t->out_at + t->out_used + TCP_PREFIX, p->data, p->length);
-    t->out_used += need;
 }
 
 void tcp_send(struct socket *socket, const struct udp_packet *packets, unsigned n)
@@ -105,7 +81,7 @@ void tcp_send(struct socket *socket, const struct udp_packet *packets, unsigned 
     struct tcp *t = socket->tcp;
 
     for (unsigned i = 0; i < n; i++)
-        append(t, &packets[i]);
+        tcp_out_add(&t->out, packets[i].data, packets[i].length);
     t->reserved = 0;
     t->sent_at = now_of(t);
     if (t->connected && !t->closed && !write_out(t))
@@ -118,7 +94,7 @@ bool tcp_reserve(struct socket *socket, uint32_t length)
     struct tcp *t = socket->tcp;
 
     t->reserved += TCP_PREFIX + length;
-    return t->out_used + t->reserved <= TCP_OUT_HIGH;
+    return t->out.used + t->reserved <= TCP_OUT_HIGH;
 }
 
 /* ---- in ---- */
@@ -138,7 +114,7 @@ static bool move(struct tcp *t, uint32_t at)
 {
     uint32_t spi = be32_load(t->in + at + TCP_PREFIX);
 
-    return !t->moved && !t->out_used &&
+    return !t->moved && !t->out.used &&
            group_move(t->socket->listener, spi, t->socket->udp.fd, t->in + at, t->in_used - at);
 }
 
@@ -152,25 +128,21 @@ static void take(struct tcp *t, struct udp_packet *packets, unsigned *n)
 bool tcp_take(struct tcp *t)
 {
     struct udp_packet packets[BATCH];
-    uint32_t at = 0, length;
+    const uint8_t *data;
+    uint32_t at = 0;
     unsigned n = 0;
     bool keep = true;
+    int length = 0;
 
-    while (keep && t->in_used - at >= TCP_PREFIX) {
-        uint8_t *data = t->in + at + TCP_PREFIX;
-
-        length = be16_load(t->in + at);
-        keep = length > 0 && length <= TCP_PACKET_MAX;
-        if (!keep || t->in_used - at - TCP_PREFIX < length)
-            break;
-        if (!is_foreign(t, data, length))
+    while (keep && (length = tcp_frame_next(t->in + at, t->in_used - at, &data)) > 0) {
+        if (!is_foreign(t, data, (uint32_t)length))
             packets[n++] = (struct udp_packet){.peer = t->peer,
                                                .local = t->socket->udp.local,
-                                               .data = data,
+                                               .data = t->in + at + TCP_PREFIX,
                                                .length = (uint16_t)length};
         else if (move(t, at))
             keep = false;
-        at += TCP_PREFIX + length;
+        at += TCP_PREFIX + (uint32_t)length;
         if (n == BATCH)
             take(t, packets, &n);
     }
@@ -179,7 +151,7 @@ bool tcp_take(struct tcp *t)
         t->whole_at = now_of(t);
     t->in_used -= at;
     memmove(t->in, t->in + at, t->in_used);
-    return keep && !t->closed;
+    return keep && length >= 0 && !t->closed;
 }
 
 /* False: it is over. */
@@ -246,8 +218,9 @@ static bool is_overdue(const struct tcp *t, uint64_t now)
 {
     bool begun = t->connected && !is_stranger(t);
 
-    return (!begun && now >= t->began_at + STRANGER_US) ||
-           (t->in_used && now >= t->whole_at + PARTIAL_US) || now >= t->received_at + IDLE_US;
+    return (!begun && now >= t->began_at + TCP_STRANGER_US) ||
+           (t->in_used && now >= t->whole_at + TCP_PARTIAL_US) ||
+           now >= t->received_at + TCP_IDLE_US;
 }
 
 static void tick(jp_timer *timer)
@@ -302,7 +275,7 @@ int tcp_open(struct socket **socket, struct endpoint *e, int fd, const jp_addres
     }
     set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNSENT_MS);
+    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_UNSENT_MS);
     t->socket = *socket;
     t->peer = *peer;
     t->connected = connected;

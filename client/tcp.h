@@ -9,12 +9,10 @@
 
 #include "endpoint.h"
 #include "listen.h"
+#include "tcp_frame.h"
 
 enum {
-    TCP_PREFIX = 2,
-    TCP_PACKET_MAX = 9216,
     TCP_IN_BYTES = 16384,
-    TCP_OUT_BYTES = 131072,
     TCP_OUT_HIGH = 65536,       /* with more waiting, sessions hold back */
     TCP_CONNECTIONS_MAX = 4096, /* of a listener */
     TCP_PREFIX_MAX = 256,       /* of them from one network, IPv4 /24 or IPv6 /56 */
@@ -30,11 +28,12 @@ struct tcp {
     bool connected, closed;
     bool waits; /* to be writable */
     bool moved; /* another loop of the group took it: it stays here */
-    uint32_t in_used, out_at, out_used;
+    uint32_t in_used;
     uint32_t reserved; /* of packets that were not sealed yet */
     uint64_t began_at, received_at, sent_at;
     uint64_t whole_at; /* when the last packet was whole */
-    uint8_t in[TCP_IN_BYTES], out[TCP_OUT_BYTES];
+    uint8_t in[TCP_IN_BYTES];
+    struct tcp_out out;
 };
 
 /* A connection on fd, which is its own with success. One user: who asked. */
