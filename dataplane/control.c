@@ -15,9 +15,10 @@
 #include "command.h"
 #include "control.h"
 #include "ingress/ingress.h"
+#include "relay.h"
 #include "setup.h"
 
-enum { INBOX_MAX = 32, UDP_HDR = 8 };
+enum { INBOX_MAX = 32, UDP_HDR = 8, POLLED = 4 };
 /* The workers' rings are looked at this often: while something happens, and when it has been quiet
  * for a while. */
 enum { BUSY_WAIT_US = 100, QUIET_WAIT_US = 1000, QUIET_TURNS = 100 };
@@ -57,6 +58,7 @@ static void disconnect(struct dataplane *dp, const char *why)
     set_control_up(dp, false);
     close_fd(&control.peer);
     outbox_clear();
+    relay_attach(-1);
 }
 
 /* ---- messages down ---- */
@@ -300,7 +302,7 @@ static void accept_candidate(void)
 
 static void greet_candidate(struct dataplane *dp)
 {
-    int ret = control_greeted(control.candidate);
+    int relay, ret = control_greeted(control.candidate, &relay);
 
     if (ret == -EAGAIN)
         return;
@@ -308,6 +310,7 @@ static void greet_candidate(struct dataplane *dp)
         ret = control_welcome(control.candidate, dp);
     if (ret != 0) {
         close_fd(&control.candidate);
+        close_fd(&relay);
         return;
     }
     if (control.peer >= 0)
@@ -315,6 +318,7 @@ static void greet_candidate(struct dataplane *dp)
     fprintf(stderr, "jetplane-dp: control plane connected\n");
     control.peer = control.candidate;
     control.candidate = -1;
+    relay_attach(relay);
     set_control_up(dp, true);
 }
 
@@ -334,7 +338,7 @@ int control_open(struct dataplane *dp)
 
 /* Sleep until a socket has something or the workers' rings are due to be looked at. Negative
  * descriptors, and those of requests that no worker can take now, are left out. */
-static void wait_for_work(const struct dataplane *dp, struct pollfd fds[3])
+static void wait_for_work(const struct dataplane *dp, struct pollfd fds[POLLED])
 {
     long us = control.quiet_turns == 0            ? 0
               : control.quiet_turns < QUIET_TURNS ? BUSY_WAIT_US
@@ -344,13 +348,15 @@ static void wait_for_work(const struct dataplane *dp, struct pollfd fds[3])
     fds[0] = (struct pollfd){.fd = control.listener, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = control.candidate, .events = POLLIN};
     fds[2] = (struct pollfd){.fd = workers_ready(dp) ? control.peer : -1, .events = POLLIN};
-    if (ppoll(fds, 3, &timeout, NULL) < 0)
-        fds[0].revents = fds[1].revents = fds[2].revents = 0;
+    fds[3] = (struct pollfd){.fd = relay_fd(), .events = POLLIN};
+    if (ppoll(fds, POLLED, &timeout, NULL) < 0)
+        for (unsigned i = 0; i < POLLED; i++)
+            fds[i].revents = 0;
 }
 
 bool control_turn(struct dataplane *dp)
 {
-    struct pollfd fds[3];
+    struct pollfd fds[POLLED];
     unsigned work = 0;
 
     wait_for_work(dp, fds);
@@ -365,6 +371,7 @@ bool control_turn(struct dataplane *dp)
     if (outbox_empty())
         work += drain_workers(dp);
     flush(dp);
+    work += relay_turn(dp, fds[3].revents != 0); /* behind all that must not wait for it */
     control.quiet_turns = work > 0 ? 0 : control.quiet_turns + 1;
     return !control.stop;
 }
@@ -373,6 +380,7 @@ void control_close(struct dataplane *dp)
 {
     set_control_up(dp, false);
     outbox_clear();
+    relay_attach(-1);
     close_fd(&control.candidate);
     close_fd(&control.peer);
     if (control.listener >= 0)

@@ -16,9 +16,9 @@ struct lcore;
 int control_listen(const char *path);
 /* Take a new connection whose peer may control us; -1 when nobody (entitled) is there. */
 int control_accept(int listener);
-/* Receive a CONTROL_HELLO. 0, -EAGAIN when it is not there yet, or another -errno after saying why.
- */
-int control_greeted(int candidate);
+/* Receive a CONTROL_HELLO, and the relay that may come along; *relay is -1 without. 0, -EAGAIN when
+ * it is not there yet, or another -errno after saying why. */
+int control_greeted(int candidate, int *relay);
 /* Answer it, with the descriptor of the statistics. 0 or -errno. */
 int control_welcome(int fd, const struct dataplane *dp);
 

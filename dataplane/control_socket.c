@@ -82,10 +82,34 @@ int control_accept(int listener)
     return fd;
 }
 
-int control_greeted(int candidate)
+/* The descriptor that came along; -1: none. More than one do not fit. */
+static int take_descriptor(struct msghdr *message)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(message);
+    int fd = -1;
+
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+    return fd;
+}
+
+int control_greeted(int candidate, int *relay)
 {
     struct jp_ipc_control_hello hello;
-    ssize_t n = recv(candidate, &hello, sizeof(hello), MSG_TRUNC);
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_LEN(sizeof(int))];
+    } ancillary = {0};
+    struct iovec part = {.iov_base = &hello, .iov_len = sizeof(hello)};
+    struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = ancillary.bytes,
+        .msg_controllen = sizeof(ancillary.bytes),
+    };
+    ssize_t n = recvmsg(candidate, &message, MSG_TRUNC | MSG_CMSG_CLOEXEC);
+
+    *relay = n >= 0 ? take_descriptor(&message) : -1;
 
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? -EAGAIN : -errno;

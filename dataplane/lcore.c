@@ -11,7 +11,7 @@
 #include "setup.h"
 #include "transport/transport.h"
 
-enum { COMMANDS = 256, EVENTS = 1024, PUNTS = 256 };
+enum { COMMANDS = 256, EVENTS = 1024, PUNTS = 256, RELAYED = 512 };
 
 /* SPIs fall on lcores about evenly, not exactly. */
 uint32_t share_of(const struct config *config, uint32_t sessions)
@@ -96,10 +96,12 @@ static bool make_rings(struct lcore *lc, int socket)
     lc->commands = make_ring("commands", i, COMMANDS, socket, pair);
     lc->events = make_ring("events", i, EVENTS, socket, pair);
     lc->punts = make_ring("punts", i, PUNTS, socket, pair);
+    lc->relay_in = make_ring("relay-in", i, RELAYED, socket, pair);
+    lc->relay_out = make_ring("relay-out", i, RELAYED, socket, pair);
     lc->command_pool = make_mempool("commands", i, COMMANDS - 1, sizeof(struct command), socket);
     lc->event_pool = make_mempool("events", i, EVENTS - 1, sizeof(struct event), socket);
-    return lc->steered && lc->commands && lc->events && lc->punts && lc->command_pool &&
-           lc->event_pool;
+    return lc->steered && lc->commands && lc->events && lc->punts && lc->relay_in &&
+           lc->relay_out && lc->command_pool && lc->event_pool;
 }
 
 static struct prefix_limit *make_limit(uint32_t per_second, uint32_t burst, int socket)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_cycles.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 #include <rte_ring.h>
@@ -44,7 +45,7 @@ struct port {
 /* What all lcores share. Read-only once the workers run, but for control_up. */
 struct dataplane {
     struct config config;
-    struct port port[JP_PORTS_MAX];
+    struct port port[JP_PORTS_MAX + 1]; /* behind the real ones: the relay (relay.h) */
     uint8_t ports;
     uint8_t lcores;
     uint8_t tier; /* enum jp_tier */
@@ -76,6 +77,7 @@ struct lcore {
     struct rte_ring *commands; /* from the main lcore: struct command * (command.h) */
     struct rte_ring *events;   /* to the main lcore: struct event *, and mbufs to punt in `punts` */
     struct rte_ring *punts;
+    struct rte_ring *relay_in, *relay_out; /* mbufs by TCP from and to the main lcore (relay.h) */
     struct rte_mempool *command_pool, *event_pool;
     struct prefix_limit *punt_limit, *punt_cookie_limit; /* of hellos without and with cookie */
     struct prefix_limit *reset_limit;
@@ -87,6 +89,7 @@ struct lcore {
 
     /* the worker's own */
     uint64_t now; /* us since the data plane started; read once a turn */
+    uint64_t lap; /* TSC when the stage that runs began */
     struct aead *aead;
     struct session_table *sessions;
     struct wheel *wheel; /* one timer per session; ticks of TIMER_TICK_US */
@@ -114,6 +117,15 @@ enum { TIMER_TICK_US = 1000, TIMER_FAR_TICK_US = 64 * TIMER_TICK_US, TIMER_FINE_
 static inline void count(struct lcore *lc, enum jp_counter c, uint64_t n)
 {
     __atomic_store_n(&lc->counter[c], lc->counter[c] + n, __ATOMIC_RELAXED);
+}
+
+/* A stage is through with a burst: the time since the last lap was its own. */
+static inline void lap(struct lcore *lc, enum jp_counter stage)
+{
+    uint64_t tsc = rte_rdtsc();
+
+    count(lc, stage, tsc - lc->lap);
+    lc->lap = tsc;
 }
 
 #endif

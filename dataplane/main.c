@@ -18,6 +18,7 @@
 #include "eal.h"
 #include "fec.h"
 #include "memory.h"
+#include "relay.h"
 #include "session.h"
 #include "setup.h"
 #include "transport/transport.h"
@@ -130,6 +131,7 @@ static int setup(void)
         ret = ports_start(&dp, mbufs);
     if (ret != 0)
         return ret;
+    relay_setup(&dp);
     dp.stats->memory_bytes = memory_needed(&dp.config) +
                              session_table_footprint(dp.config.max_sessions) +
                              dp.lcores * transports_footprint(&dp.config);
@@ -161,7 +163,7 @@ static bool has_ended(void)
 {
     for (unsigned i = 0; i < dp.lcores; i++)
         if (rte_eal_get_lcore_state(i + 1) == RUNNING || !rte_ring_empty(dp.lcore[i]->events) ||
-            !rte_ring_empty(dp.lcore[i]->punts))
+            !rte_ring_empty(dp.lcore[i]->punts) || !rte_ring_empty(dp.lcore[i]->relay_out))
             return false;
     return true;
 }

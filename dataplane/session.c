@@ -19,7 +19,7 @@ enum { MAX_PACKET_MIN = 1280 }; /* docs/protocol.md section 2.6 */
 
 static bool has_port(const struct dataplane *dp, const struct jp_path *path)
 {
-    for (unsigned i = 0; i < dp->ports; i++)
+    for (unsigned i = 0; i <= dp->ports; i++) /* the relay too */
         if (dp->port[i].id == path->port)
             return path->ip_version == 4 || path->ip_version == 6;
     return false;

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "egress/egress.h"
 #include "pipeline.h"
+#include "relay.h"
 #include "session.h"
 #include "setup.h"
 #include "transport/transport.h"
@@ -46,15 +47,19 @@ unsigned worker_turn(struct lcore *lc)
 {
     unsigned work = 0;
 
+    lc->lap = rte_rdtsc();
     for (unsigned i = 0; i < lc->dp->ports; i++) {
         if (lc->index >= lc->dp->port[i].rx_queues)
             continue;
         receive(lc, i);
         work += lc->rx.n;
-        if (lc->rx.n > 0)
+        if (lc->rx.n > 0) {
+            lap(lc, JP_rx_cycles);
             pipeline_rx(lc, &lc->rx);
+        }
     }
     work += take_over(lc);
+    work += relay_take(lc);
     work += commands_run(lc);
     work += timers_run(lc);
     pipeline_released(lc);
@@ -110,8 +115,7 @@ int worker_run(void *arg)
         uint64_t tsc = rte_rdtsc();
 
         rte_rcu_qsbr_quiescent(lc->dp->turns, id);
-        if (idle == 0) /* the turn before found work */
-            count(lc, JP_cycles_busy, tsc - last);
+        count(lc, idle == 0 ? JP_cycles_busy : JP_cycles_idle, tsc - last); /* of the turn before */
         last = tsc;
         lc->now = (uint64_t)((double)(tsc - lc->dp->tsc_start) / lc->dp->tsc_per_us);
         idle = worker_turn(lc) > 0 ? 0 : idle + 1;

@@ -28,9 +28,7 @@ void path_complete(const struct dataplane *dp, uint16_t port_id, unsigned ip_ver
     path_header_fill(udp, ip_version, udp_len);
     m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL; /* forget how it was received */
     if (ip_version == 6) {
-        unsigned port = port_index(dp, port_id);
-
-        if (port < dp->ports && dp->port[port].tx_udp_checksum)
+        if (dp->port[port_index(dp, port_id)].tx_udp_checksum)
             offload_checksum(m, udp);
         else
             path_checksum(udp, udp_len);

@@ -67,7 +67,7 @@ void tx_burst(struct lcore *lc, struct egress_burst *b);
 void egress_submit(struct lcore *lc, struct session *s, struct rte_mbuf *m, enum item_kind kind,
                    uint16_t port);
 
-/* Index of DPDK's port id in dp->port, or dp->ports when it is none of ours. */
+/* Index of DPDK's port id in dp->port; dp->ports, the relay, when it is none of ours. */
 static inline unsigned port_index(const struct dataplane *dp, uint16_t id)
 {
     unsigned i = 0;

@@ -1,6 +1,7 @@
 #include <rte_ethdev.h>
 
 #include "egress.h"
+#include "relay.h"
 #include "stages.h"
 
 /* Hand a port what it takes now; the rest is dropped, never waited for. */
@@ -31,6 +32,8 @@ void tx_burst(struct lcore *lc, struct egress_burst *b)
 
         if (likely(port < dp->ports)) {
             tx[port].m[tx[port].n++] = b->item[i].m;
+        } else if (b->item[i].port == JP_IPC_RELAY_PORT) {
+            relay_send(lc, b->item[i].s, b->item[i].m);
         } else { /* a path from elsewhere */
             count(lc, JP_tx_refused, 1);
             rte_pktmbuf_free(b->item[i].m);

@@ -37,6 +37,7 @@ void packet_path(const struct dataplane *dp, struct rte_mbuf *m, struct jp_path 
         p->l2_len > RTE_ETHER_HDR_LEN ? be16_load(eth + RTE_ETHER_HDR_LEN) & VLAN_ID_MASK : 0;
     path->port = (uint8_t)dp->port[p->port].id;
     path->ip_version = p->ip_version;
+    path->tcp = path->port == JP_IPC_RELAY_PORT;
 }
 
 bool packet_is_along(const struct dataplane *dp, struct rte_mbuf *m, const struct jp_path *path)

@@ -339,6 +339,13 @@ void transport_receive(struct lcore *lc, struct session *s, struct rte_mbuf *m)
     drop(lc, m, JP_transport);
 }
 
+void transport_path_lost(struct lcore *lc, struct session *s, const struct jp_path *path)
+{
+    conn_path_lost(conn_of(s->full), path, lc->now);
+    follow_path(lc, s);
+    transport_touch(s->full);
+}
+
 /* What answers early data goes to an address that nobody has proven: three times what came. */
 void transport_early(struct lcore *lc, struct session *s, const struct jp_ipc_install *in)
 {

@@ -43,6 +43,9 @@ bool transport_can_receive(const struct session *s);
 /* An authentic packet, its number just committed. Takes m. */
 void transport_receive(struct lcore *lc, struct session *s, struct rte_mbuf *m);
 
+/* A connection ended that was this path. */
+void transport_path_lost(struct lcore *lc, struct session *s, const struct jp_path *path);
+
 /* When transport_timeout has work, us. */
 uint64_t transport_deadline(const struct lcore *lc, const struct session *s);
 void transport_timeout(struct lcore *lc, struct session *s);

@@ -15,6 +15,7 @@
 
 #define JP_SOURCES(X)                                                                              \
     X(rx_packets, "packets received from ports")                                                   \
+    X(relay_rx, "data packets that came by TCP")                                                   \
     X(split_frames, "further data frames of one packet, each delivered as a unit of its own")      \
     X(fec_recovered, "lost packets recovered by FEC")
 
@@ -48,6 +49,7 @@
     X(hs_version, "handshake of an unknown version")                                               \
     X(hs_type, "handshake message only a server sends, or of an unknown type")                     \
     X(steer_full, "ring to the owner lcore was full")                                              \
+    X(relay_full, "by TCP: ring to the owner lcore was full")                                      \
     X(unknown_spi, "no session with this SPI")                                                     \
     X(epoch_far, "packet number more than one epoch away")                                         \
     X(auth_failed, "forged or damaged: the tag is wrong")                                          \
@@ -77,6 +79,9 @@
     X(tx_blocked, "packets not sent because the next epoch waits for an acknowledgement")          \
     X(tx_no_mbuf, "packets not sent for want of a packet buffer")                                  \
     X(tx_refused, "not sent: a stream or datagram size the client does not take, or no such port") \
+    X(relay_tx, "packets sent by TCP")                                                             \
+    X(relay_tx_full, "not sent by TCP: ring to the main lcore was full")                           \
+    X(relay_tx_lost, "not sent by TCP: the control plane went away")                               \
     X(delivered_bytes, "payload bytes delivered")                                                  \
     X(messages, "messages and datagrams of full sessions delivered")                               \
     X(packets_lost, "packets sent by full sessions and declared lost")                             \
@@ -100,7 +105,32 @@
     X(sessions_retired, "sessions retired by the operator")                                        \
     X(polls, "turns of the lcore's loop")                                                          \
     X(polls_busy, "turns that found work")                                                         \
-    X(cycles_busy, "TSC cycles spent in turns that found work")
+    X(cycles_busy, "TSC cycles spent in turns that found work")                                    \
+    X(cycles_idle, "TSC cycles spent in turns that found none, and resting")
+
+/* Events too: TSC cycles of each stage, in the order packets take. A packet that is received pays
+ * for rx to steer where it arrives and for decrypt to deliver where it is owned; deliver includes
+ * what the sink does. One that is sent pays for the rest. */
+#define JP_RX_STAGES(X)                                                                            \
+    X(rx_cycles, "TSC cycles spent receiving")                                                     \
+    X(parse_cycles, "TSC cycles spent parsing")                                                    \
+    X(steer_cycles, "TSC cycles spent handing over what others own")
+
+#define JP_OWNER_STAGES(X)                                                                         \
+    X(decrypt_cycles, "TSC cycles spent decrypting")                                               \
+    X(replay_cycles, "TSC cycles spent taking packet numbers, and in full sessions' transport")    \
+    X(fec_cycles, "TSC cycles spent reading frames and recovering what was lost")                  \
+    X(reorder_cycles, "TSC cycles spent reordering")                                               \
+    X(deliver_cycles, "TSC cycles spent delivering")
+
+#define JP_TX_STAGES(X)                                                                            \
+    X(schedule_cycles, "TSC cycles spent scheduling")                                              \
+    X(frame_cycles, "TSC cycles spent framing")                                                    \
+    X(protect_cycles, "TSC cycles spent making FEC sources and repairs")                           \
+    X(encrypt_cycles, "TSC cycles spent encrypting and addressing")                                \
+    X(tx_cycles, "TSC cycles spent handing packets to ports")
+
+#define JP_STAGES(X) JP_RX_STAGES(X) JP_OWNER_STAGES(X) JP_TX_STAGES(X)
 
 /* Not counters: the present value. */
 #define JP_GAUGES(X)                                                                               \
@@ -108,7 +138,7 @@
     X(sessions, "sessions")                                                                        \
     X(sessions_full, "of them, with the full transport")
 
-#define JP_COUNTERS(X) JP_SOURCES(X) JP_FATES(X) JP_DROPS(X) JP_EVENTS(X) JP_GAUGES(X)
+#define JP_COUNTERS(X) JP_SOURCES(X) JP_FATES(X) JP_DROPS(X) JP_EVENTS(X) JP_STAGES(X) JP_GAUGES(X)
 
 #define JP_COUNTER_INDEX(name, text) JP_##name,
 enum jp_counter { JP_COUNTERS(JP_COUNTER_INDEX) JP_COUNTER_COUNT };

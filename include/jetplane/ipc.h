@@ -6,7 +6,11 @@
  *
  *   connect; control sends CONTROL_HELLO; data plane answers DATA_HELLO, with the statistics'
  * descriptor (SCM_RIGHTS); then both send as they need. After a restart of either, control pages
- * through LIST. */
+ * through LIST.
+ *
+ * A control plane that takes TCP sends a second SOCK_SEQPACKET socket along with its CONTROL_HELLO:
+ * the relay, where each message is one data packet, or a connection's end (struct jp_ipc_relay).
+ * What finds no room there is dropped, as by a full UDP socket, and nothing else waits for it. */
 #ifndef JETPLANE_IPC_H
 #define JETPLANE_IPC_H
 
@@ -25,6 +29,8 @@ enum {
     JP_IPC_LIST_MAX = 64, /* sessions answered to one LIST */
     JP_IPC_PATHS = 4,     /* of a session */
     JP_IPC_TICKET_MAX = 128,
+    JP_IPC_RELAY_MAX = 9216, /* a data packet */
+    JP_IPC_RELAY_PORT = 255, /* in a path: the relay, no port of DPDK */
 };
 
 enum jp_ipc_type {
@@ -53,7 +59,9 @@ struct jp_ipc_header {
 };
 
 /* Where a packet came from, and so where an answer goes: opaque to the control plane but for the
- * peer's address, which its rate limits and cookies need. IPv4 addresses are v4-mapped. */
+ * peer's address, which its rate limits and cookies need. IPv4 addresses are v4-mapped.
+ *   A path by TCP is the control plane's: port is JP_IPC_RELAY_PORT, peer_mac the number it gave
+ * the connection, never one it gave before, our_mac and vlan are 0. */
 struct jp_path {
     uint8_t peer_ip[16];
     uint8_t our_ip[16];
@@ -237,6 +245,16 @@ struct jp_ipc_list_end {
     uint64_t cursor; /* for the next LIST; 0: that was all */
 };
 
+/* In front of the packet in each message of the relay. */
+struct jp_ipc_relay {
+    struct jp_path path; /* the connection; to control all but peer_mac may be 0 */
+    /* To the data plane: the SPI in the packet. To control: the session's, 0 as long as its client
+     * has not proven its keys, and for handshake packets. */
+    uint32_t spi;
+    uint16_t len; /* 0, to the data plane: the connection, last used for this SPI, has ended */
+    uint8_t pad[2];
+};
+
 static_assert(sizeof(struct jp_ipc_header) == 8, "shared layout");
 static_assert(sizeof(struct jp_path) == 64, "shared layout");
 static_assert(sizeof(struct jp_ipc_control_hello) == 16, "shared layout");
@@ -252,5 +270,6 @@ static_assert(sizeof(struct jp_ipc_query) == 24, "shared layout");
 static_assert(sizeof(struct jp_ipc_path) == 128, "shared layout");
 static_assert(sizeof(struct jp_ipc_session) == 800, "shared layout");
 static_assert(sizeof(struct jp_ipc_list_end) == 24, "shared layout");
+static_assert(sizeof(struct jp_ipc_relay) == 72, "shared layout");
 
 #endif
