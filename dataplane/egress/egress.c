@@ -68,10 +68,15 @@ void egress_run(struct lcore *lc)
     e->running = true;
     while (e->head != e->tail) {
         schedule_burst(e);
+        lap(lc, JP_schedule_cycles);
         frame_burst(&e->burst);
+        lap(lc, JP_frame_cycles);
         fec_burst(lc, &e->burst);
+        lap(lc, JP_protect_cycles);
         encrypt_burst(lc, &e->burst);
+        lap(lc, JP_encrypt_cycles);
         tx_burst(lc, &e->burst);
+        lap(lc, JP_tx_cycles);
     }
     e->head = e->tail = 0; /* the front of the queue stays in the cache */
     e->running = false;

@@ -45,8 +45,6 @@ uint16_t ingress_steer(struct lcore *lc, struct burst *b)
     uint8_t owners[BURST_MAX];
     uint16_t kept = 0, foreign = 0;
 
-    if (lc->dp->lcores == 1)
-        return b->n;
     for (uint16_t i = 0; i < b->n; i++) {
         unsigned o = owner(lc, packet_of(b->m[i])->spi);
 

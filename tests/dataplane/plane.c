@@ -13,15 +13,27 @@
 #include "kdf.h"
 #include "transport/state.h"
 
-enum { MBUFS = 8191, MBUF_ROOM = 2560, RING = 4096 };
+enum { MBUF_ROOM = 2560, RING = 4096 };
 
 /* ---- the plane ---- */
 
+struct plane_size plane_size = {
+    .memory_mb = 512,
+    .lcores = PLANE_LCORES,
+    .mbufs = 8191,
+    .stream_chunks = 4096,
+    .fec_blocks = 64,
+    .fec_symbols = 512,
+};
+
 static void eal_start(void)
 {
-    char *args[] = {"plane", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-                    "-l",    "0",         "-m",          "512",      "--log-level=*:error"};
+    char memory[16];
+    char *pages = plane_size.hugepages ? "--in-memory" : "--no-huge";
+    char *args[] = {"plane", pages, "--no-shconf", "--no-pci", "--no-telemetry",
+                    "-l",    "0",   "-m",          memory,     "--log-level=*:error"};
 
+    snprintf(memory, sizeof(memory), "%u", plane_size.memory_mb);
     assert_true(rte_eal_init(RTE_DIM(args), args) >= 0);
 }
 
@@ -81,12 +93,12 @@ static void configure(struct dataplane *dp)
                       .source_rate = 1000,
                       .source_size = 100},
                      {.udp_port = PLANE_FAST_SOURCE, .sink = JP_SINK_SOURCE, .source_size = 1000}},
-        .lcores = PLANE_LCORES,
+        .lcores = (uint8_t)plane_size.lcores,
         .max_sessions = 4000000, /* their memory comes with them */
         .steer_ring = 256,
-        .fec_blocks = 64,
-        .fec_symbols = 512,
-        .stream_chunks = 4096,
+        .fec_blocks = plane_size.fec_blocks,
+        .fec_symbols = plane_size.fec_symbols,
+        .stream_chunks = plane_size.stream_chunks,
         .reorder_max = 16,
         .reorder_timeout_us = 20000,
         .fec_flush_us = 5000,
@@ -145,12 +157,13 @@ static struct plane *plane_start(void)
     plane->dp.tsc_per_us = (double)rte_get_tsc_hz() / 1e6;
     plane->now = 1000000;
     plane->aead = aead_new(aead_best());
-    plane->mbufs = rte_pktmbuf_pool_create("plane", MBUFS, 0, RTE_ALIGN(sizeof(struct packet), 8),
-                                           MBUF_ROOM, SOCKET_ID_ANY);
+    plane->mbufs =
+        rte_pktmbuf_pool_create("plane", plane_size.mbufs, plane_size.mbuf_cache,
+                                RTE_ALIGN(sizeof(struct packet), 8), MBUF_ROOM, SOCKET_ID_ANY);
     assert_true(plane->aead && plane->mbufs);
     for (unsigned i = 0; i < PLANE_PORTS; i++)
         port_start(plane, i);
-    for (unsigned i = 0; i < PLANE_LCORES; i++)
+    for (unsigned i = 0; i < plane_size.lcores; i++)
         assert_non_null(lcore_new(&plane->dp, i, plane->mbufs, &plane->stop));
     return plane;
 }
@@ -221,7 +234,7 @@ int plane_teardown(void **state)
     void *m;
 
     plane_settle(plane);
-    for (unsigned i = 0; i < PLANE_LCORES; i++) {
+    for (unsigned i = 0; i < plane_size.lcores; i++) {
         sessions_shutdown(plane->dp.lcore[i], UINT32_MAX);
         assert_int_equal(session_table_count(plane->dp.lcore[i]->sessions), 0);
     }
@@ -230,7 +243,7 @@ int plane_teardown(void **state)
     assert_int_equal(plane_count(plane, JP_held), 0);
     while (plane_event(plane, &event))
         ;
-    for (unsigned i = 0; i < PLANE_LCORES; i++) {
+    for (unsigned i = 0; i < plane_size.lcores; i++) {
         while (rte_ring_dequeue(plane->dp.lcore[i]->punts, &m) == 0)
             rte_pktmbuf_free(m);
         check_pools(plane->dp.lcore[i]);
@@ -299,7 +312,7 @@ bool plane_event(struct plane *plane, struct event *event)
 {
     void *e;
 
-    for (unsigned i = 0; i < PLANE_LCORES; i++)
+    for (unsigned i = 0; i < plane_size.lcores; i++)
         if (rte_ring_dequeue(plane->dp.lcore[i]->events, &e) == 0) {
             *event = *(struct event *)e;
             rte_mempool_put(plane->dp.lcore[i]->event_pool, e);
@@ -333,7 +346,7 @@ void plane_check_sum(const struct plane *plane)
     uint64_t sources = JP_SOURCES(ADD), ends = JP_FATES(ADD) JP_DROPS(ADD);
 #undef ADD
 
-    for (unsigned i = 0; i < PLANE_LCORES; i++) /* only the main lcore gives these an end */
+    for (unsigned i = 0; i < plane_size.lcores; i++) /* only the main lcore gives these an end */
         ends += rte_ring_count(plane->dp.lcore[i]->punts);
     assert_int_equal(sources, ends + plane_count(plane, JP_held));
 }

@@ -25,6 +25,14 @@ enum { PLANE_UNTAGGED = 0, PLANE_TAGGED = 1 }; /* ports */
 /* listeners; the first source has a pace, the other none */
 enum { PLANE_ECHO = 4500, PLANE_DISCARD = 4501, PLANE_SOURCE = 4502, PLANE_FAST_SOURCE = 4503 };
 
+/* How much of everything the plane has: a program that needs more says so before it sets one up. */
+struct plane_size {
+    bool hugepages;
+    unsigned memory_mb, lcores; /* lcores <= PLANE_LCORES */
+    unsigned mbufs, mbuf_cache, stream_chunks, fec_blocks, fec_symbols;
+};
+extern struct plane_size plane_size;
+
 struct plane {
     struct dataplane dp;
     struct jp_stats stats;

@@ -1,0 +1,92 @@
+/* Load for a data plane of one lcore: rounds of valid packets of many sessions, sealed before the
+ * clock starts and waiting on a port in memory. The same packets can be opened by the AEAD alone:
+ * the yardstick. Nothing is ever replayed.
+ *
+ * Cache: a round is written just before it is measured. 256 packets of 1400 bytes stay in a 1 MiB
+ * L2, 1024 in the L3, where a NIC's direct cache access would put them; `cold` flushes them to
+ * memory. Sessions and keys are as the round before left them.
+ *
+ * The data plane's clock stands still during a round, so no delayed ACK goes out: those are the
+ * transmit path's work. What is sent at once (an ACK every 64 packets of a session) is. */
+#ifndef BENCH_LOAD_H
+#define BENCH_LOAD_H
+
+#include "aead_backend.h"
+#include "plane.h"
+
+enum { LOAD_ROUND_MAX = 4032, LOAD_SIZE_MAX = 1400, LOAD_FEC_SESSIONS_MAX = 64 };
+
+#define LOAD_ONE(name, text) +1
+enum { LOAD_STAGES = JP_STAGES(LOAD_ONE) };
+#undef LOAD_ONE
+
+struct load_options {
+    unsigned sessions; /* each packet is of a random one */
+    unsigned size;     /* bytes of data a packet, as one STREAM message; 0: IMIX */
+    enum aead_alg alg;
+    uint16_t listener;
+    uint8_t fec_k, fec_r; /* 0: no FEC */
+    double loss;          /* part of the packets that never arrive */
+    unsigned round;       /* packets, <= LOAD_ROUND_MAX */
+    unsigned rounds;
+    bool cold;
+};
+
+#define LOAD_USAGE                                                                                 \
+    "  sessions=N  each packet is of a random one (default 1000)\n"                                \
+    "  size=N      bytes of data a packet, 1 to 1400, as one STREAM message, or imix: 64, 576\n"   \
+    "              and 1400 as 7 to 4 to 1 (default 1400)\n"                                       \
+    "  alg=NAME    aes-256-gcm (default) or chacha20-poly1305\n"                                   \
+    "  fec=K+R     sources and repairs of a block; at most 64 sessions (default none)\n"           \
+    "  round=N     packets made, then measured: how far from the cache they come; 256 of 1400\n"   \
+    "              bytes fit a 1 MiB L2, the default 1024 the L3\n"                                \
+    "  rounds=N    of each kind, in turns; the medians count (default 300)\n"                      \
+    "  cold=1      packets come from memory\n"
+
+struct load {
+    struct load_options o;
+    struct plane *plane;
+    struct lcore *lc;
+    struct load_session *session;
+    uint64_t random;
+    struct fec_pools fec;
+    /* the round */
+    struct rte_mbuf *m[LOAD_ROUND_MAX];
+    struct aead_text text[LOAD_ROUND_MAX];
+    uint8_t aad[LOAD_ROUND_MAX][AEAD_AAD_LEN];
+    uint64_t bytes; /* of data */
+};
+
+/* DPDK, the plane and its pools; `sessions` is the most that all loads together have. */
+struct plane *load_plane(unsigned sessions, bool fec);
+/* Defaults, and what the arguments say (LOAD_USAGE). */
+struct load_options load_options(int argc, char **argv);
+/* A load with its sessions installed. Ends the program where that fails. */
+struct load *load_new(struct plane *plane, const struct load_options *o);
+
+/* Make the next round, sealed. */
+void load_fill(struct load *l);
+/* Open it by the AEAD alone, in bursts as the data plane does; returns the TSC cycles that took.
+ * It is sealed again afterwards. */
+uint64_t load_open(struct load *l);
+/* Let the data plane take it in; returns cycles. */
+uint64_t load_run(struct load *l);
+/* The same for packets to be sent: data is submitted, and sealed by the AEAD alone. */
+void load_fill_egress(struct load *l);
+uint64_t load_seal(struct load *l);
+uint64_t load_run_egress(struct load *l);
+
+/* Cycles of rounds, and of each stage in them. */
+struct load_samples {
+    unsigned n;
+    uint64_t *total, *stage[LOAD_STAGES];
+};
+struct load_samples load_samples(unsigned rounds);
+/* A round took that long; the stages' counters tell the rest. */
+void load_sample(struct load_samples *samples, const struct load *l, uint64_t cycles);
+/* Report each stage's median, as "<name>.cycles". */
+void load_report_stages(struct load_samples *samples, const struct load *l);
+/* Nanoseconds a packet, of the median. */
+double load_ns(struct load_samples *samples, const struct load *l);
+
+#endif
