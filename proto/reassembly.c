@@ -232,6 +232,17 @@ static void pass(struct reassembly *r)
     trim(r);
 }
 
+/* Pass messages of which nothing is known, up to `seq`: as far as one step goes. */
+static bool skip(struct reassembly *r, uint64_t seq)
+{
+    uint64_t to = r->table ? (r->floor | (REASSEMBLY_FANOUT - 1)) + 1 : seq;
+
+    if (r->table && *leaf_of(r, r->floor))
+        return false;
+    r->floor = to < seq ? to : seq;
+    return true;
+}
+
 static void advance(struct reassembly *r)
 {
     void **entry;
@@ -316,7 +327,8 @@ int reassembly_forward(struct reassembly *r, uint64_t seq, uint64_t total)
     if (seq > r->end || seq - r->floor > FLOW_MESSAGES_AHEAD)
         return -EPROTO;
     while (r->floor < seq)
-        pass(r);
+        if (!skip(r, seq))
+            pass(r);
     if (r->top < seq)
         r->top = seq;
     if (total < r->settled)
@@ -402,7 +414,9 @@ void reassembly_fini(struct reassembly *r)
     for (unsigned i = 0; r->table && i < TABLE; i++) {
         void **entry = entry_of(r, i);
 
-        if (entry && *entry && !is_gone(*entry))
+        if (!entry)
+            i += REASSEMBLY_FANOUT - 1;
+        else if (*entry && !is_gone(*entry))
             free_message(r->pools, *entry);
     }
     r->held = 0;

@@ -170,9 +170,12 @@ int sendq_push(struct sendq *q, const uint8_t *data, uint32_t len, void *user, u
 static struct sendq_message *find(struct sendq *q, uint64_t seq)
 {
     struct sendq_message *m = q->cursor ? q->cursor : q->head;
+    uint64_t step = seq / SENDQ_STEP;
 
     if (seq < q->base || seq >= q->next_seq)
         return NULL;
+    if (step != m->seq / SENDQ_STEP && seq != m->seq + 1)
+        m = step * SENDQ_STEP >= q->base ? q->mark[step % SENDQ_MARKS] : q->head;
     while (m->seq < seq) /* numbers in the list are without gaps from base to next_seq */
         m = m->next;
     while (m->seq > seq)
@@ -195,6 +198,8 @@ static enum sendq_verdict start(struct sendq *q, struct sendq_message *m, uint64
         return lacks == q->stream ? SENDQ_BLOCKED_STREAM : SENDQ_BLOCKED_SESSION;
     m->started = true;
     m->seq = q->next_seq++;
+    if (m->seq % SENDQ_STEP == 0)
+        q->mark[m->seq / SENDQ_STEP % SENDQ_MARKS] = m;
     q->waiting--;
     return SENDQ_READY;
 }

@@ -9,8 +9,9 @@
  * it, and so does an empty message.
  *
  * Messages and ranges come from pools and are capped per queue. When ranges run out, more is sent
- * again than was lost, never less. Walks are bounded by these caps; acknowledgements as sent.h
- * lists them cost O(1) a message. Owned by one thread; times are microseconds. */
+ * again than was lost, never less. Walks over ranges are bounded by their cap; a message is found
+ * in O(1) when acknowledgements come as sent.h lists them, in SENDQ_STEP steps in any order. Owned
+ * by one thread; times are microseconds. */
 #ifndef PROTO_SENDQ_H
 #define PROTO_SENDQ_H
 
@@ -22,6 +23,8 @@
 #include "pool.h"
 
 enum { SENDQ_RELIABLE = UINT8_MAX }; /* as max_retransmissions: no limit */
+enum { SENDQ_STEP = 256, SENDQ_MARKS = 16 };
+static_assert(SENDQ_STEP * SENDQ_MARKS > FLOW_MESSAGES_AHEAD, "no mark is of two messages");
 
 enum sendq_fate { SENDQ_ACKED, SENDQ_EXPIRED, SENDQ_ABANDONED };
 
@@ -76,10 +79,11 @@ struct sendq {
     struct sendq_pools *pools;
     struct flow_tx *stream, *session;
     struct sendq_message *head, *tail;
-    struct sendq_message *unsent; /* the first that was not sent to its end */
-    struct sendq_message *cursor; /* a started one, found last */
-    struct sendq_message *lossy;  /* none before it has lost ranges; NULL: unknown */
-    uint64_t base;                /* all messages below are over */
+    struct sendq_message *unsent;            /* the first that was not sent to its end */
+    struct sendq_message *cursor;            /* a started one, found last */
+    struct sendq_message *mark[SENDQ_MARKS]; /* every SENDQ_STEPth started one, from the base on */
+    struct sendq_message *lossy;             /* none before it has lost ranges; NULL: unknown */
+    uint64_t base;                           /* all messages below are over */
     uint64_t next_seq;
     uint64_t known;        /* the peer knows that all messages below are over */
     uint64_t forward_need; /* the mark that says all that was given up below base */
