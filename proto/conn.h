@@ -23,6 +23,7 @@
 #include "frame.h"
 #include "handshake.h"
 #include "jetplane/ipc.h"
+#include "list.h"
 #include "pool.h"
 #include "reassembly.h"
 #include "redundancy.h"
@@ -95,20 +96,27 @@ struct conn_ops {
     void (*closed)(struct conn *c, uint64_t code, const char *reason, bool local);
 };
 
-/* What the sessions of a thread share. Everything a peer can make us hold comes from here. */
+/* What peers choose how much of it we hold: credit of messages in bytes, streams, pages of ids. */
+enum conn_holding { CONN_HELD_MESSAGES, CONN_HELD_STREAMS, CONN_HELD_CLOSED, CONN_HOLDINGS };
+enum { CONN_HOLDING_CLASSES = 23 };
+
+/* What the sessions of a thread share. Everything a peer can make us hold comes from here. Where it
+ * runs out the session that holds the most of it is closed (CLOSE_LIMIT), not the one that comes
+ * next. All zero but for the table and the pools. */
 struct conn_entry;
 struct conn_pools {
     struct conn_entry **table; /* table_mask + 1 heads, a power of two: streams by session and id */
     uint32_t table_mask;
     uint32_t table_key; /* random: peers choose ids */
     struct pool
-        closed; /* of conn_closed_size() bytes, for 512 ids of a session that were used up */
+        closed; /* of conn_closed_size() bytes, for 512 ids of a session, some of them used up */
     struct pool streams; /* of conn_stream_size() bytes */
     struct pool sent;    /* of struct sent_packet */
     struct sendq_pools sendq;
     struct reassembly_pools reassembly;
     struct fec_pools fec;
     struct pool protection; /* of conn_fec_size() bytes: one for each direction with FEC */
+    struct list holders[CONN_HOLDINGS][CONN_HOLDING_CLASSES]; /* sessions: conn_holdings.c */
 };
 
 struct conn_config {
@@ -151,9 +159,11 @@ struct conn_received {
     uint8_t ecn;    /* of its IP header */
 };
 
-/* Whether the pools can take what one more packet may bring. If not, drop it before its number is
- * committed: so it is not acknowledged, and sent again. A session that holds more than it announced
- * as max_data when they cannot is closed: windows grow at their own risk. */
+/* Whether the pools can take what one more packet may bring. If need be the sessions that hold most
+ * are closed, all they hold released at once: call it only outside of calls and callbacks of any
+ * session. False: c itself holds the most. Then drop the packet before its number is committed: so
+ * it is not acknowledged, and sent again; and if c holds more than it announced as max_data it is
+ * closed: windows grow at their own risk. */
 bool conn_can_receive(struct conn *c);
 /* The frames of an authentic packet. A peer that breaks the rules is answered with CLOSE: see
  * closed(). */

@@ -45,7 +45,8 @@ void control_read(struct conn *c, const struct frame *f, uint64_t now)
 
     switch (f->type) {
     case FRAME_MAX_DATA:
-        c->credit_grew |= flow_tx_raise(&c->tx, value);
+        if (flow_tx_raise(&c->tx, value))
+            c->to_wake = c->waiting.n;
         break;
     case FRAME_MAX_STREAMS:
         if (value > FRAME_STREAM_IDS)

@@ -4,12 +4,13 @@
 #include "conn_state.h"
 
 enum { REPORTS_MAX = 16 }; /* of a packet: each is a walk over what is in flight */
+static const char too_many[] = "too many frames in a packet";
 
 struct reading {
     struct conn *c;
     struct conn_path *path;
     uint64_t now;
-    unsigned data_frames, reports;
+    unsigned data_frames, controls, reports;
     bool eliciting;
     bool probing; /* nothing but frames about paths so far */
     bool challenged;
@@ -20,10 +21,12 @@ struct reading {
 bool conn_can_receive(struct conn *c)
 {
     const struct conn_pools *pools = c->pools;
+    const struct reassembly_pools *in = &pools->reassembly;
 
-    if (pool_left(&pools->streams) >= CONN_RESERVE_STREAMS &&
-        pool_left(&pools->reassembly.messages) >= CONN_RESERVE_MESSAGES &&
-        pool_left(&pools->reassembly.blocks) >= CONN_RESERVE_BLOCKS)
+    if (holding_room(c, CONN_HELD_STREAMS, &pools->streams, CONN_RESERVE_STREAMS) &&
+        holding_room(c, CONN_HELD_CLOSED, &pools->closed, CONN_CLOSED_PAGES) &&
+        holding_room(c, CONN_HELD_MESSAGES, &in->messages, CONN_RESERVE_MESSAGES) &&
+        holding_room(c, CONN_HELD_MESSAGES, &in->blocks, CONN_RESERVE_BLOCKS))
         return true;
     if (c->rx.counted - c->rx.consumed > c->config.local.max_data)
         conn_close(c, CLOSE_LIMIT, "no memory for messages", c->last_rx);
@@ -31,17 +34,17 @@ bool conn_can_receive(struct conn *c)
 }
 
 /* One packet never becomes more work than this. */
-static bool may_hold_more(struct reading *r)
+static bool is_one_more(struct reading *r, unsigned *frames, unsigned max, const char *what)
 {
-    if (++r->data_frames <= FRAME_DATA_MAX)
+    if (++*frames <= max)
         return true;
-    conn_violation(r->c, "too many data frames in a packet", r->now);
+    conn_violation(r->c, what, r->now);
     return false;
 }
 
 static void read_data(struct reading *r, const struct frame *f)
 {
-    if (!may_hold_more(r))
+    if (!is_one_more(r, &r->data_frames, FRAME_DATA_MAX, "too many data frames in a packet"))
         return;
     if (f->type == FRAME_STREAM)
         stream_read(r->c, f, r->now);
@@ -58,6 +61,8 @@ static void read_source(struct reading *r, const struct frame *f, const uint8_t 
     uint32_t len =
         f->type == FRAME_FEC_SOURCE ? f->u.fec_source.symbol_len : f->u.rlc_source.symbol_len;
 
+    if (!is_one_more(r, &r->controls, CONN_CONTROLS_MAX, too_many))
+        return;
     enum fec_reading reading = fec_read_source(r->c, f, r->now);
 
     r->protected = true;
@@ -119,12 +124,9 @@ static void read_outer(struct reading *r, const struct frame *f)
 {
     struct conn *c = r->c;
 
+    if (!is_one_more(r, &r->controls, CONN_CONTROLS_MAX, too_many))
+        return;
     switch (f->type) {
-    case FRAME_ACK:
-    case FRAME_NACK:
-    case FRAME_FEC_RECOVERED:
-        read_report(r, f);
-        break;
     case FRAME_CLOSE:
         read_close(r, f);
         break;
@@ -184,6 +186,11 @@ static void read_frames(struct reading *r, const uint8_t *p, const uint8_t *end,
             read_source(r, &f, p);
             p = behind_source(&f);
             break;
+        case FRAME_ACK:
+        case FRAME_NACK:
+        case FRAME_FEC_RECOVERED:
+            read_report(r, &f);
+            break;
         default:
             read_outer(r, &f);
         }
@@ -216,9 +223,9 @@ void conn_receive(struct conn *c, uint64_t now, const struct conn_received *p)
     if (c->closed)
         return;
     ack_arrived(c, p, r.eliciting, now);
+    messages_note(c);
     if (newest)
         c->newest = p->pn + 1;
     path_settled(c, r.path, newest, r.probing, now);
-    if (c->credit_grew)
-        streams_wake(c, now);
+    streams_wake(c, now);
 }

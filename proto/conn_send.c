@@ -32,12 +32,14 @@ static void build_init(struct build *b, struct conn *c, struct conn_path *path, 
         c->drr.quantum = path->mtu;
 }
 
-/* The packet can be remembered until it is acknowledged. */
+/* The packet can be remembered until it is acknowledged. No path has more records than are left for
+ * all others: a peer that acknowledges nothing stops only itself. */
 static bool can_elicit(const struct conn *c, const struct conn_path *path, bool probe)
 {
-    uint32_t kept = probe ? 0 : PROBES_KEPT;
+    uint32_t kept = probe ? 0 : PROBES_KEPT, left = pool_left(&c->pools->sent);
 
-    return pool_left(&c->pools->sent) > kept && path->sent.count + kept < path->sent.max;
+    return left > kept && path->sent.count + kept < path->sent.max &&
+           (probe || path->sent.count < left);
 }
 
 /* ---- data ---- */
@@ -346,7 +348,7 @@ static bool data_due(const struct conn *c)
 
 static bool something_due(const struct conn *c)
 {
-    return data_due(c) || control_due(c) || c->ping_due || fec_repair_due(c);
+    return data_due(c) || c->to_wake > 0 || control_due(c) || c->ping_due || fec_repair_due(c);
 }
 
 /* A path that owes probes after a timeout. */
@@ -388,7 +390,7 @@ static int send_any(struct conn *c, uint64_t now, uint64_t pn, struct conn_packe
             return send_mtu_probe(path, size, c, now, pn, p);
         path->mtu_at = now + CONN_RETRY_US;
     }
-    for (unsigned tries = 0; something_due(c); tries++) {
+    for (unsigned tries = 0; streams_wake(c, now) || something_due(c); tries++) {
         path = path_choose(c, now, &c->pace_at);
         if (!path)
             break;

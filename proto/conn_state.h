@@ -2,6 +2,7 @@
  *
  *   conn.c          begin and end, timers, heartbeats, close
  *   conn_table.c    what is found by id
+ *   conn_holdings.c what sessions hold that others need, too
  *   conn_streams.c  the streams: opened, written, read, ended; datagrams
  *   conn_control.c  control frames of streams and flow control
  *   conn_forward.c  messages that the peer gave up
@@ -26,14 +27,6 @@ struct conn_entry {
     struct conn_entry *next;
     struct conn *conn;
     uint32_t key;
-};
-
-/* A queue of what its nodes are in; each may leave it from anywhere. */
-struct list_node {
-    struct list_node *next, **at; /* at: NULL when in none */
-};
-struct list {
-    struct list_node *head, **tail;
 };
 
 /* The peer's FORWARD, applied at `at`; seq 0: none. */
@@ -64,13 +57,21 @@ struct conn_stream {
     bool readable_told, end_told, full_told;
 };
 
-/* 512 ids that are no more. */
+/* Of 512 ids, odd or even ones in a row, those that are no more. When all are it is one bit. */
 struct conn_closed {
-    struct conn_entry entry; /* key: CONN_CLOSED + id / CONN_CLOSED_IDS */
+    struct conn_entry entry; /* key: CONN_CLOSED + its number */
     struct conn_closed *next;
     uint64_t bits[8];
 };
-enum { CONN_CLOSED = 1 << 16, CONN_CLOSED_IDS = 512 };
+enum { CONN_CLOSED = 1 << 16, CONN_CLOSED_IDS = 512, CONN_CLOSED_PAGES = 128 };
+static_assert(CONN_CLOSED_IDS * CONN_CLOSED_PAGES == FRAME_STREAM_IDS, "pages hold all ids");
+
+/* How much of something a session holds: its place in the pools' lists. */
+struct conn_holder {
+    struct list_node node;
+    uint64_t gone; /* given back so far, when it got there */
+    uint8_t class; /* which list; 0: none */
+};
 
 /* What a session lacks another may have: when to look again. */
 enum { CONN_RETRY_US = 10000 };
@@ -78,8 +79,9 @@ enum { CONN_RETRY_US = 10000 };
 /* Of the pools, what is left for packets of peers: the streams, messages and blocks that one packet
  * of CONN_PACKET_MAX bytes can take, and the RLC_ROWS it can rebuild. */
 enum {
-    CONN_RESERVE_STREAMS = (RLC_ROWS + 1) * FRAME_DATA_MAX,
-    CONN_RESERVE_MESSAGES = CONN_RESERVE_STREAMS,
+    CONN_CONTROLS_MAX = 64, /* frames of streams and flow control in a packet */
+    CONN_RESERVE_STREAMS = (RLC_ROWS + 1) * FRAME_DATA_MAX + CONN_CONTROLS_MAX,
+    CONN_RESERVE_MESSAGES = (RLC_ROWS + 1) * FRAME_DATA_MAX,
     CONN_RESERVE_BLOCKS = (RLC_ROWS + 1) * (CONN_PACKET_MAX / REASSEMBLY_BLOCK + FRAME_DATA_MAX * 8)
 };
 
@@ -165,8 +167,12 @@ struct conn {
     struct conn_stream *streams;
     struct conn_stream *cursor; /* the next in a walk over them all */
     struct conn_closed *closed_pages;
+    uint64_t closed_full[CONN_CLOSED_PAGES / 64]; /* a bit per page of which all ids are no more */
+    uint32_t n_closed_pages;
+    struct conn_holder holder[CONN_HOLDINGS];
     struct list due;     /* streams with control frames */
     struct list waiting; /* streams that lack credit of the session, longest first */
+    uint32_t to_wake;    /* so many of them may try again */
     struct drr drr;
     struct conn_datagrams datagrams[DRR_PRIORITIES];
     uint32_t n_datagrams, n_streams;
@@ -197,7 +203,6 @@ struct conn {
     const char *close_reason;
     uint8_t misses;
     bool ping_due, close_due, closed, told;
-    bool credit_grew;
 
     struct conn_stats stats;
 };
@@ -247,30 +252,6 @@ void conn_over(struct conn *c, uint64_t code, const char *reason, bool local);
 /* The peer broke the rules: end the session. */
 void conn_violation(struct conn *c, const char *what, uint64_t now);
 
-static inline void list_init(struct list *l)
-{
-    *l = (struct list){.tail = &l->head};
-}
-static inline void list_add(struct list *l, struct list_node *n)
-{
-    if (n->at)
-        return;
-    *n = (struct list_node){.at = l->tail};
-    *l->tail = n;
-    l->tail = &n->next;
-}
-static inline void list_remove(struct list *l, struct list_node *n)
-{
-    if (!n->at)
-        return;
-    *n->at = n->next;
-    if (n->next)
-        n->next->at = n->at;
-    else
-        l->tail = n->at;
-    n->at = NULL;
-}
-
 /* ---- conn_table.c ---- */
 struct conn_entry *entry_find(const struct conn *c, uint32_t key);
 void entry_add(struct conn *c, struct conn_entry *e, uint32_t key);
@@ -279,6 +260,13 @@ void entry_remove(struct conn_entry *e);
 bool closed_ids_has(const struct conn *c, uint32_t id);
 bool closed_ids_add(struct conn *c, uint32_t id);
 void closed_ids_fini(struct conn *c);
+
+/* ---- conn_holdings.c ---- */
+/* c holds so much, and gave back `gone` so far. */
+void holding_note(struct conn *c, enum conn_holding what, uint64_t held, uint64_t gone);
+/* Whether n objects of the pool are left, if need be of sessions that hold most: they are closed.
+ * False: that is c itself, or nobody. Not within a call into another session. */
+bool holding_room(struct conn *c, enum conn_holding what, const struct pool *pool, uint32_t n);
 
 /* ---- conn_streams.c ---- */
 void conn_streams_init(struct conn *c, uint64_t now);
@@ -291,12 +279,14 @@ void stream_due(struct conn_stream *s);
 /* It may have become sendable, finished, or over: put it where it belongs. May free it. */
 void stream_settle(struct conn_stream *s, uint64_t now);
 void streams_expire(struct conn *c, uint64_t now);
-/* Every stream that waits for credit of the session may try again, the one that waits longest
- * first. */
-void streams_wake(struct conn *c, uint64_t now);
+/* Of the streams that may try again since there is more credit of the session, let some: the one
+ * that waits longest first. True: they are not all. */
+bool streams_wake(struct conn *c, uint64_t now);
 /* Credit to give: after anything was consumed, or the peer asked. */
 void session_credit(struct conn *c, uint64_t now);
 void streams_credit(struct conn *c, struct conn_stream *s, uint64_t now);
+/* What is held of messages changed. */
+void messages_note(struct conn *c);
 /* The peer's fragment. */
 void stream_read(struct conn *c, const struct frame *f, uint64_t now);
 /* Tell what there is to read, and whether that was all. The stream may be gone afterwards. */

@@ -6,7 +6,12 @@
 #include "conn_state.h"
 #include "wire.h"
 
-enum { STREAM_RANGES = 4096, STREAM_IDS_STEP = 2, DATAGRAM_HDR = 1 + 4 };
+enum {
+    STREAM_RANGES = 4096,
+    STREAM_IDS_STEP = 2,
+    WAKE_MAX = 16, /* streams, each time a packet came or is to go */
+    DATAGRAM_HDR = 1 + 4
+};
 
 const struct conn_stream_config conn_stream_default = {
     .max_retransmissions = SENDQ_RELIABLE,
@@ -30,8 +35,6 @@ void conn_streams_init(struct conn *c, uint64_t now)
 {
     const struct hs_params *local = &c->config.local, *peer = &c->config.peer;
 
-    list_init(&c->due);
-    list_init(&c->waiting);
     drr_init(&c->drr, CONN_PACKET_MIN); /* grows with the paths' MTU */
     for (unsigned i = 0; i < DRR_PRIORITIES; i++)
         c->datagrams[i].tail = &c->datagrams[i].head;
@@ -85,7 +88,7 @@ static struct conn_stream *stream_new(struct conn *c, uint32_t id, bool peers,
     if (s->next)
         s->next->prev = s;
     c->streams = s;
-    c->n_streams++;
+    holding_note(c, CONN_HELD_STREAMS, ++c->n_streams, c->peers_over);
     return s;
 }
 
@@ -102,7 +105,8 @@ static void stream_free(struct conn *c, struct conn_stream *s)
     *(s->prev ? &s->prev->next : &c->streams) = s->next;
     if (s->next)
         s->next->prev = s->prev;
-    c->n_streams--;
+    holding_note(c, CONN_HELD_STREAMS, --c->n_streams, c->peers_over);
+    messages_note(c);
     pool_put(&c->pools->streams, s);
 }
 
@@ -259,16 +263,19 @@ void stream_settle(struct conn_stream *s, uint64_t now)
         close_stream(c, s, now);
 }
 
-void streams_wake(struct conn *c, uint64_t now)
+bool streams_wake(struct conn *c, uint64_t now)
 {
-    c->credit_grew = false;
-    while (c->waiting.head) {
+    for (unsigned i = 0; i < WAKE_MAX && c->to_wake > 0 && c->waiting.head; i++) {
         struct list_node *n = c->waiting.head;
 
+        c->to_wake--;
         list_remove(&c->waiting, n);
         stream_settle((struct conn_stream *)((uint8_t *)n - offsetof(struct conn_stream, waits)),
                       now);
     }
+    if (!c->waiting.head)
+        c->to_wake = 0;
+    return c->to_wake > 0;
 }
 
 static void datagrams_settle(struct conn *c)
@@ -400,16 +407,30 @@ int conn_datagram(struct conn *c, const uint8_t *data, uint32_t len, enum drr_pr
 
 /* ---- received ---- */
 
-/* How soon a window must be used up to grow: memory that is short lets none. */
-static uint64_t growth_rtt(const struct conn *c)
+void messages_note(struct conn *c)
+{
+    holding_note(c, CONN_HELD_MESSAGES, c->rx.counted - c->rx.consumed, c->rx.consumed);
+}
+
+static bool is_memory_short(const struct conn *c)
 {
     const struct pool *blocks = &c->pools->reassembly.blocks;
 
-    return pool_left(blocks) > blocks->capacity / 2 ? conn_rtt(c) : 0;
+    return pool_left(blocks) < blocks->capacity / 2;
 }
 
+/* How soon a window must be used up to grow: memory that is short lets none. */
+static uint64_t growth_rtt(const struct conn *c)
+{
+    return is_memory_short(c) ? 0 : conn_rtt(c);
+}
+
+/* The session's window is what it may hold: memory that is short leaves it what it had first. */
 void session_credit(struct conn *c, uint64_t now)
 {
+    if (is_memory_short(c))
+        flow_rx_shrink(&c->rx, c->config.local.max_data);
+
     uint64_t limit = flow_rx_update(&c->rx, growth_rtt(c), now);
 
     if (limit > 0)
@@ -510,6 +531,7 @@ void conn_release(struct conn *c, uint32_t stream, struct reassembly_message *m,
     struct conn_stream *s = stream_find(c, stream);
 
     reassembly_release(&s->in, m);
+    messages_note(c);
     streams_credit(c, s, now);
     stream_announce(c, stream, now);
 }

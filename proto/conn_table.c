@@ -39,45 +39,80 @@ void entry_remove(struct conn_entry *e)
     *link = e->next;
 }
 
-static struct conn_closed *page_of(const struct conn *c, uint32_t id)
+/* ---- ids that are no more ---- */
+
+/* Either side uses its ids, odd or even ones, in order: so pages fill up. */
+static uint32_t page_number(uint32_t id)
 {
-    return (struct conn_closed *)entry_find(c, CONN_CLOSED + id / CONN_CLOSED_IDS);
+    return id % 2 * (CONN_CLOSED_PAGES / 2) + id / (2 * CONN_CLOSED_IDS);
+}
+
+static struct conn_closed *page_find(const struct conn *c, uint32_t number)
+{
+    return (struct conn_closed *)entry_find(c, CONN_CLOSED + number);
+}
+
+static struct conn_closed *page_new(struct conn *c, uint32_t number)
+{
+    struct conn_closed *page = pool_get(&c->pools->closed);
+
+    if (!page)
+        return NULL;
+    *page = (struct conn_closed){.next = c->closed_pages};
+    c->closed_pages = page;
+    entry_add(c, &page->entry, CONN_CLOSED + number);
+    holding_note(c, CONN_HELD_CLOSED, ++c->n_closed_pages, 0);
+    return page;
+}
+
+static void page_free(struct conn *c, struct conn_closed *page)
+{
+    struct conn_closed **link = &c->closed_pages;
+
+    while (*link != page)
+        link = &(*link)->next;
+    *link = page->next;
+    entry_remove(&page->entry);
+    pool_put(&c->pools->closed, page);
+    holding_note(c, CONN_HELD_CLOSED, --c->n_closed_pages, 0);
+}
+
+static bool is_full(const struct conn_closed *page)
+{
+    for (unsigned i = 0; i < CONN_CLOSED_IDS / 64; i++)
+        if (page->bits[i] != UINT64_MAX)
+            return false;
+    return true;
 }
 
 bool closed_ids_has(const struct conn *c, uint32_t id)
 {
-    const struct conn_closed *page = c->closed_pages ? page_of(c, id) : NULL;
-    uint32_t i = id % CONN_CLOSED_IDS;
+    uint32_t number = page_number(id), i = id / 2 % CONN_CLOSED_IDS;
+    const struct conn_closed *page = c->closed_pages ? page_find(c, number) : NULL;
 
-    return page && page->bits[i / 64] >> (i % 64) & 1;
+    return page ? page->bits[i / 64] >> (i % 64) & 1
+                : c->closed_full[number / 64] >> (number % 64) & 1;
 }
 
 bool closed_ids_add(struct conn *c, uint32_t id)
 {
-    struct conn_closed *page = page_of(c, id);
-    uint32_t i = id % CONN_CLOSED_IDS;
+    uint32_t number = page_number(id), i = id / 2 % CONN_CLOSED_IDS;
+    struct conn_closed *page = page_find(c, number);
 
-    if (!page) {
-        page = pool_get(&c->pools->closed);
-        if (!page)
-            return false;
-        *page = (struct conn_closed){.next = c->closed_pages};
-        c->closed_pages = page;
-        entry_add(c, &page->entry, CONN_CLOSED + id / CONN_CLOSED_IDS);
-    }
+    if (!page && !(page = page_new(c, number)))
+        return false;
     page->bits[i / 64] |= UINT64_C(1) << (i % 64);
+    if (is_full(page)) {
+        c->closed_full[number / 64] |= UINT64_C(1) << (number % 64);
+        page_free(c, page);
+    }
     return true;
 }
 
 void closed_ids_fini(struct conn *c)
 {
-    while (c->closed_pages) {
-        struct conn_closed *page = c->closed_pages;
-
-        c->closed_pages = page->next;
-        entry_remove(&page->entry);
-        pool_put(&c->pools->closed, page);
-    }
+    while (c->closed_pages)
+        page_free(c, c->closed_pages);
 }
 
 size_t conn_closed_size(void)

@@ -76,6 +76,14 @@ void flow_rx_want(struct flow_rx *f, uint64_t want)
         grow(f, want - f->consumed);
 }
 
+void flow_rx_shrink(struct flow_rx *f, uint64_t window)
+{
+    if (f->wanted > f->consumed && f->wanted - f->consumed > window)
+        window = f->wanted - f->consumed;
+    if (window < f->window)
+        f->window = window;
+}
+
 uint64_t flow_rx_update(struct flow_rx *f, uint64_t rtt_us, uint64_t now)
 {
     uint64_t granted = f->limit - f->consumed; /* and not yet consumed */

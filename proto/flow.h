@@ -79,6 +79,8 @@ int flow_rx_reach(struct flow_rx *f, uint64_t n);
 void flow_rx_consume(struct flow_rx *f, uint64_t n);
 /* The peer asks for a limit: the window grows as far as it may. Not a violation whatever it is. */
 void flow_rx_want(struct flow_rx *f, uint64_t want);
+/* There is less memory for it now: no further than `window`, or what the peer still asks for. */
+void flow_rx_shrink(struct flow_rx *f, uint64_t window);
 /* The limit to tell the peer, 0 when there is no need: half the window is used up, or the peer
  * asked. It doubles when that took less than two round trips, for then it is the window that slows
  * the peer.

@@ -145,7 +145,7 @@ static void pools_begin(unsigned i, uint8_t scarce)
     p->table_mask = TABLE - 1;
     p->table_key = 7;
     p->fec.symbol_max = SYMBOL;
-    carve(i, 0, &p->closed, conn_closed_size(), scarce & 1 ? 1 : 64);
+    carve(i, 0, &p->closed, conn_closed_size(), CONN_CLOSED_PAGES + (scarce & 1 ? 1 : 64));
     carve(i, 1, &p->streams, conn_stream_size(), CONN_RESERVE_STREAMS + (scarce & 1 ? 3 : 512));
     carve(i, 2, &p->sent, sizeof(struct sent_packet), scarce & 2 ? 80 : 700);
     carve(i, 3, &p->sendq.messages, sizeof(struct sendq_message), scarce & 4 ? 5 : 512);
