@@ -1,7 +1,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "aead.h"
@@ -20,12 +23,21 @@ static const struct config defaults = {
     .prefix = {.per_second = 1000, .burst = 2000},
     .resets = {.per_second = 2000, .burst = 2000},
     .prefix_resets = {.per_second = 100, .burst = 200},
+    .tcp = {.connections = 4096, .connections_per_prefix = 256, .idle_timeout_ms = 60000},
 };
 
 /* The file as libcyaml reads it: NULL is what it leaves out. */
 struct rate_document {
     char *per_second;
     char *burst;
+};
+
+struct tcp_document {
+    char **listen;
+    unsigned listen_count;
+    char *connections;
+    char *connections_per_prefix;
+    char *idle_timeout_ms;
 };
 
 struct document {
@@ -43,6 +55,7 @@ struct document {
     struct rate_document *prefix;
     struct rate_document *resets;
     struct rate_document *prefix_resets;
+    struct tcp_document *tcp;
 };
 
 static const char *const policies[] = {
@@ -50,6 +63,10 @@ static const char *const policies[] = {
 
 static const char *const suites[] = {
     [AEAD_AES256_GCM] = "aes-256-gcm", [AEAD_CHACHA20_POLY1305] = "chacha20-poly1305"};
+
+static const cyaml_schema_value_t address = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, CONFIG_ADDRESS_TEXT - 1),
+};
 
 static const cyaml_schema_value_t suite = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
@@ -61,6 +78,18 @@ static const cyaml_schema_field_t rate_fields[] = {
     CYAML_FIELD_STRING_PTR("per_second", OPTIONAL, struct rate_document, per_second, 0,
                            CYAML_UNLIMITED),
     CYAML_FIELD_STRING_PTR("burst", OPTIONAL, struct rate_document, burst, 0, CYAML_UNLIMITED),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t tcp_fields[] = {
+    CYAML_FIELD_SEQUENCE("listen", OPTIONAL, struct tcp_document, listen, &address, 0,
+                         CONFIG_TCP_LISTEN_MAX),
+    CYAML_FIELD_STRING_PTR("connections", OPTIONAL, struct tcp_document, connections, 0,
+                           CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("connections_per_prefix", OPTIONAL, struct tcp_document,
+                           connections_per_prefix, 0, CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("idle_timeout_ms", OPTIONAL, struct tcp_document, idle_timeout_ms, 0,
+                           CYAML_UNLIMITED),
     CYAML_FIELD_END,
 };
 
@@ -85,6 +114,7 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_MAPPING_PTR("resets", OPTIONAL, struct document, resets, rate_fields),
     CYAML_FIELD_MAPPING_PTR("resets_per_prefix", OPTIONAL, struct document, prefix_resets,
                             rate_fields),
+    CYAML_FIELD_MAPPING_PTR("tcp", OPTIONAL, struct document, tcp, tcp_fields),
     CYAML_FIELD_END,
 };
 
@@ -150,6 +180,48 @@ static void take_suites(struct complaints *c, const struct document *d, struct c
         complain(c, "suites[1]", "'%s' is here twice", d->suites[1]);
 }
 
+/* ADDRESS:PORT or [ADDRESS]:PORT. */
+static bool parse_address(const char *text, struct config_address *to)
+{
+    static const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+                                          .ai_socktype = SOCK_STREAM};
+    const char *colon = strrchr(text, ':');
+    struct addrinfo *found;
+    char host[CONFIG_ADDRESS_TEXT];
+    size_t len = colon ? (size_t)(colon - text) : 0;
+    bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
+
+    if (len == 0 || len >= sizeof(host) || brackets != (memchr(text, ':', len) != NULL))
+        return false;
+    snprintf(host, sizeof(host), "%.*s", (int)len - 2 * brackets, text + brackets);
+    if (atoi(colon + 1) == 0 || getaddrinfo(host, colon + 1, &hints, &found) != 0)
+        return false;
+    memcpy(&to->bytes, found->ai_addr, found->ai_addrlen);
+    to->len = found->ai_addrlen;
+    freeaddrinfo(found);
+    snprintf(to->text, sizeof(to->text), "%s", text);
+    return true;
+}
+
+static void take_tcp(struct complaints *c, const struct tcp_document *d, struct config_tcp *tcp)
+{
+    char key[24];
+
+    if (!d)
+        return;
+    for (unsigned i = 0; i < d->listen_count; i++) {
+        snprintf(key, sizeof(key), "tcp.listen[%u]", i);
+        if (!parse_address(d->listen[i], &tcp->listen[i]))
+            complain(c, key, "'%s' is not ADDRESS:PORT or [ADDRESS]:PORT", d->listen[i]);
+    }
+    tcp->listens = d->listen_count;
+    config_number(c, "tcp.connections", d->connections, 1, 16384, &tcp->connections);
+    config_number(c, "tcp.connections_per_prefix", d->connections_per_prefix, 1, 16384,
+                  &tcp->connections_per_prefix);
+    config_number(c, "tcp.idle_timeout_ms", d->idle_timeout_ms, 20000, 3600000,
+                  &tcp->idle_timeout_ms);
+}
+
 static void take_document(struct complaints *c, const struct document *d, struct config *config)
 {
     uint32_t max_streams = config->max_streams;
@@ -173,6 +245,7 @@ static void take_document(struct complaints *c, const struct document *d, struct
     take_rate(c, "handshakes_per_prefix", d->prefix, &config->prefix);
     take_rate(c, "resets", d->resets, &config->resets);
     take_rate(c, "resets_per_prefix", d->prefix_resets, &config->prefix_resets);
+    take_tcp(c, d->tcp, &config->tcp);
     config->max_streams = (uint16_t)max_streams;
 }
 

@@ -4,13 +4,31 @@
 #define CONTROL_CONFIG_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "limit.h"
 #include "log.h"
 
 enum cookie_policy { COOKIE_AUTO, COOKIE_ALWAYS, COOKIE_NEVER };
 
-enum { CONFIG_PATH_MAX = 256, CONFIG_SOCKET_MAX = 108 };
+enum {
+    CONFIG_PATH_MAX = 256,
+    CONFIG_SOCKET_MAX = 108,
+    CONFIG_TCP_LISTEN_MAX = 16,
+    CONFIG_ADDRESS_TEXT = 64,
+};
+
+struct config_address {
+    struct sockaddr_storage bytes;
+    socklen_t len;
+    char text[CONFIG_ADDRESS_TEXT]; /* as it was given */
+};
+
+struct config_tcp {
+    struct config_address listen[CONFIG_TCP_LISTEN_MAX];
+    unsigned listens; /* 0: no TCP */
+    uint32_t connections, connections_per_prefix, idle_timeout_ms;
+};
 
 struct config {
     char data_plane_socket[CONFIG_SOCKET_MAX];
@@ -26,6 +44,7 @@ struct config {
     struct rate prefix;        /* answered, per source prefix */
     struct rate resets;        /* sent, over all sources */
     struct rate prefix_resets; /* sent, per source prefix */
+    struct config_tcp tcp;
 };
 
 /* Fill *config with the defaults, then from the file if path is not NULL. 0, or -EINVAL / -errno

@@ -36,6 +36,13 @@ static void on_down(void *arg)
     sessions_free(&d->sessions);
 }
 
+static int on_relay(void *arg)
+{
+    struct daemon *d = arg;
+
+    return d->config->tcp.listens > 0 ? relay_open(&d->tcp.relay) : -1;
+}
+
 static void on_retired(struct daemon *d, const struct jp_ipc_retired *retired)
 {
     log_debug("session 0x%08x: ended, reason %u", retired->server_spi, retired->reason);
@@ -68,6 +75,24 @@ static void on_message(void *arg, const struct jp_ipc_header *msg)
     }
 }
 
+/* ---- TCP ---- */
+
+static void on_hello(void *arg, const struct jp_path *path, const uint8_t *hello, size_t len)
+{
+    struct daemon *d = arg;
+
+    if (d->dp.state == DP_UP)
+        handshakes_hello(&d->handshakes, path, hello, len);
+}
+
+/* Who cannot tell says yes. */
+static bool on_has_session(void *arg, uint32_t spi)
+{
+    const struct daemon *d = arg;
+
+    return d->dp.state != DP_UP || !d->resync.done || sessions_has(&d->sessions, spi);
+}
+
 /* ---- time and signals ---- */
 
 static void on_tick(void *arg, uint32_t events)
@@ -83,6 +108,7 @@ static void on_tick(void *arg, uint32_t events)
     handshakes_tick(&d->handshakes, now);
     resync_tick(&d->resync, now);
     api_tick(&d->api, now);
+    tcp_tick(&d->tcp, now);
 }
 
 static void on_signal(void *arg, uint32_t events)
@@ -160,23 +186,29 @@ static int serve(struct daemon *d)
 int daemon_run(const struct config *config)
 {
     static struct daemon d;
-    int rc;
+    int rc, listening;
 
     d.config = config;
     d.started = clock_us();
-    d.dp_user = (struct dp_user){.up = on_up, .down = on_down, .message = on_message, .arg = &d};
+    d.dp_user = (struct dp_user){
+        .up = on_up, .down = on_down, .message = on_message, .relay = on_relay, .arg = &d};
+    d.tcp_user = (struct tcp_user){.hello = on_hello, .has_session = on_has_session, .arg = &d};
     rc = loop_open(&d.loop);
     if (rc < 0) {
         log_error("cannot start: %s", strerror(-rc));
         return rc;
     }
     rc = dp_init(&d.dp, &d.loop, config->data_plane_socket, &d.dp_user);
+    listening = tcp_init(&d.tcp, &d.loop, &config->tcp, &d.tcp_user);
+    if (rc == 0)
+        rc = listening;
     queries_init(&d.queries, &d.dp);
     resync_init(&d.resync, &d.dp, &d.queries, &d.sessions);
     if (rc == 0)
-        rc = handshakes_init(&d.handshakes, config, &d.dp, &d.sessions);
+        rc = handshakes_init(&d.handshakes, config, &d.dp, &d.sessions, &d.tcp);
     if (rc == 0)
         rc = serve(&d);
+    tcp_free(&d.tcp);
     dp_free(&d.dp);
     handshakes_free(&d.handshakes);
     sessions_free(&d.sessions);

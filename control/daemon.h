@@ -10,6 +10,7 @@
 #include "query.h"
 #include "resync.h"
 #include "sessions.h"
+#include "tcp.h"
 
 struct daemon {
     const struct config *config;
@@ -17,11 +18,13 @@ struct daemon {
     struct loop loop;
     struct loop_watch ticks, signals;
     struct dp_user dp_user;
+    struct tcp_user tcp_user;
     struct dp dp;
     struct queries queries;
     struct sessions sessions;
     struct resync resync;
     struct handshakes handshakes;
+    struct tcp tcp;
     struct api api;
 };
 

@@ -68,6 +68,25 @@ static json_t *describe_handshakes(const struct handshakes *h)
     return json;
 }
 
+static json_t *describe_tcp(const struct tcp *tcp)
+{
+    static const char *const names[] = {
+#define NAME(name, text) #name,
+        JP_TCP(NAME)
+#undef NAME
+    };
+    json_t *json = json_object(), *listen = json_array();
+
+    for (unsigned i = 0; i < tcp->config->listens; i++)
+        json_array_append_new(listen, json_string(tcp->config->listen[i].text));
+    json_object_set_new(json, "listen", listen);
+    json_object_set_new(json, "connections", number(tcp_connections(tcp)));
+    for (unsigned i = 0; i < TCP_COUNTERS; i++)
+        json_object_set_new(json, names[i], number(tcp->counter[i]));
+    json_object_set_new(json, "relay_dropped", number(tcp->relay.dropped));
+    return json;
+}
+
 static json_t *describe_listeners(const struct jp_stats *stats)
 {
     json_t *list = json_array();
@@ -139,8 +158,9 @@ json_t *describe_status(const struct daemon *d)
         "clients", (int)api_clients(&d->api), "clients_refused", number(d->api.clients_refused),
         "clients_slow", number(d->api.clients_slow));
 
-    return json_pack("{s:o, s:o, s:o}", "jetplaned", self, "handshakes", describe_handshakes(h),
-                     "data_plane", describe_data_plane(d));
+    return json_pack("{s:o, s:o, s:o, s:o}", "jetplaned", self, "handshakes",
+                     describe_handshakes(h), "tcp", describe_tcp(&d->tcp), "data_plane",
+                     describe_data_plane(d));
 }
 
 json_t *describe_version(const struct daemon *d)
@@ -245,11 +265,11 @@ static const char *path_use_name(uint8_t use)
 
 static json_t *describe_path(const struct jp_ipc_path *p)
 {
-    json_t *json = json_pack("{s:o, s:i, s:o, s:i, s:s, s:b, s:b, s:i}", "peer_ip",
+    json_t *json = json_pack("{s:o, s:i, s:o, s:i, s:b, s:s, s:b, s:b, s:i}", "peer_ip",
                              address(&p->path, p->path.peer_ip), "peer_port", p->path.peer_port,
                              "our_ip", address(&p->path, p->path.our_ip), "our_port",
-                             p->path.our_port, "use", path_use_name(p->use), "validated",
-                             p->validated, "active", p->active, "mtu", p->mtu);
+                             p->path.our_port, "tcp", p->path.tcp, "use", path_use_name(p->use),
+                             "validated", p->validated, "active", p->active, "mtu", p->mtu);
 
 #define FIELD(field) json_object_set_new(json, #field, number(p->field))
     FIELD(rtt_us);
@@ -289,13 +309,13 @@ static json_t *describe_transport(const struct jp_ipc_session *s)
 
 json_t *describe_session(const struct jp_ipc_session *s)
 {
-    json_t *json =
-        json_pack("{s:o, s:o, s:o, s:i, s:o, s:i, s:i, s:i, s:i, s:s, s:s, s:b}", "spi",
-                  number(s->server_spi), "client_spi", number(s->client_spi), "peer_ip",
-                  address(&s->path, s->path.peer_ip), "peer_port", s->path.peer_port, "our_ip",
-                  address(&s->path, s->path.our_ip), "our_port", s->path.our_port, "port",
-                  s->path.port, "vlan", s->path.vlan, "lcore", s->lcore, "suite",
-                  aead_alg_name(s->alg), "sink", sink_name(s->sink), "confirmed", s->confirmed);
+    json_t *json = json_pack(
+        "{s:o, s:o, s:o, s:i, s:o, s:i, s:b, s:i, s:i, s:i, s:s, s:s, s:b}", "spi",
+        number(s->server_spi), "client_spi", number(s->client_spi), "peer_ip",
+        address(&s->path, s->path.peer_ip), "peer_port", s->path.peer_port, "our_ip",
+        address(&s->path, s->path.our_ip), "our_port", s->path.our_port, "tcp", s->path.tcp, "port",
+        s->path.port, "vlan", s->path.vlan, "lcore", s->lcore, "suite", aead_alg_name(s->alg),
+        "sink", sink_name(s->sink), "confirmed", s->confirmed);
 
 #define FIELD(field) json_object_set_new(json, #field, number(s->field))
     FIELD(age_ms);

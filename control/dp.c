@@ -132,9 +132,28 @@ static void greet(struct dp *dp)
         .pid = (uint32_t)getpid(),
     };
 
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } ancillary = {0};
+    struct iovec part = {.iov_base = &hello, .iov_len = sizeof(hello)};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    int relay = dp->user->relay(dp->user->arg);
+
     dp->state = DP_GREETING;
     dp->deadline = clock_us() + GREETING_US;
-    dp_send(dp, &hello, sizeof(hello));
+    if (relay >= 0) {
+        message.msg_control = ancillary.bytes;
+        message.msg_controllen = sizeof(ancillary.bytes);
+        CMSG_FIRSTHDR(&message)->cmsg_level = SOL_SOCKET;
+        CMSG_FIRSTHDR(&message)->cmsg_type = SCM_RIGHTS;
+        CMSG_FIRSTHDR(&message)->cmsg_len = CMSG_LEN(sizeof(relay));
+        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &relay, sizeof(relay));
+    }
+    if (sendmsg(dp->watch.fd, &message, MSG_NOSIGNAL) < 0)
+        log_debug("data plane at %s: %s", dp->path, strerror(errno)); /* no answer will come */
+    if (relay >= 0)
+        close(relay);
 }
 
 static void connect_now(struct dp *dp)

@@ -25,6 +25,8 @@ struct dp_user {
     void (*down)(void *arg);
     void (*message)(void *arg,
                     const struct jp_ipc_header *msg); /* of its type's size; but DATA_HELLO */
+    int (*relay)(void *arg); /* about to say hello: the data plane's end of the relay, to be closed
+                                by dp; < 0: there is none */
     void *arg;
 };
 

@@ -45,11 +45,11 @@ static int open_tickets(struct handshakes *h)
 }
 
 int handshakes_init(struct handshakes *h, const struct config *config, struct dp *dp,
-                    struct sessions *sessions)
+                    struct sessions *sessions, struct tcp *tcp)
 {
     int rc;
 
-    *h = (struct handshakes){.config = config, .dp = dp, .sessions = sessions};
+    *h = (struct handshakes){.config = config, .dp = dp, .sessions = sessions, .tcp = tcp};
     rc = open_keys(h);
     if (rc == 0)
         rc = open_tickets(h);
@@ -114,6 +114,10 @@ static void send_packet(struct handshakes *h, const struct jp_path *path, const 
         .len = (uint16_t)len,
     };
 
+    if (path->tcp) {
+        tcp_send(h->tcp, path, bytes, len);
+        return;
+    }
     memcpy(packet.bytes, bytes, len);
     dp_send(h->dp, &packet, sizeof(packet));
 }
@@ -197,7 +201,7 @@ static void repeat(struct handshakes *h, const struct arrival *a, const struct r
 static void handle_hello(struct handshakes *h, const struct arrival *a)
 {
     enum hs_server_error error = check(h, a);
-    bool proven = error == HS_OK || h->config->cookie == COOKIE_NEVER;
+    bool proven = error == HS_OK || a->path->tcp || h->config->cookie == COOKIE_NEVER;
     const struct recent_reply *reply;
 
     if (error == HS_MALFORMED)
@@ -218,14 +222,18 @@ static void handle_hello(struct handshakes *h, const struct arrival *a)
 
 void handshakes_punt(struct handshakes *h, const struct jp_ipc_packet *packet)
 {
-    struct arrival a = {
-        .hello = packet->bytes, .len = packet->len, .path = &packet->path, .now = clock_us()};
-
-    if (packet->len > JP_IPC_PACKET_MAX) {
+    if (packet->len > JP_IPC_PACKET_MAX)
         handshakes_count(h, HANDSHAKE_malformed);
-        return;
-    }
-    path_address(&packet->path, a.addr);
+    else
+        handshakes_hello(h, &packet->path, packet->bytes, packet->len);
+}
+
+void handshakes_hello(struct handshakes *h, const struct jp_path *path, const uint8_t *hello,
+                      size_t len)
+{
+    struct arrival a = {.hello = hello, .len = len, .path = path, .now = clock_us()};
+
+    path_address(path, a.addr);
     handle_hello(h, &a);
 }
 

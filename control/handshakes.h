@@ -17,6 +17,7 @@
 #include "recent.h"
 #include "resume.h"
 #include "sessions.h"
+#include "tcp.h"
 
 enum { INSTALLS_MAX = 256 };
 
@@ -58,6 +59,7 @@ struct handshakes {
     const struct config *config;
     struct dp *dp;
     struct sessions *sessions;
+    struct tcp *tcp;
     struct handshake_keys *keys;
     struct resume_tickets *tickets; /* in such memory, too */
     struct aead *aead;
@@ -76,12 +78,15 @@ struct handshakes {
 
 /* Loads (or makes) the identity. 0 or -errno, said in the log. The pointers must outlive h. */
 int handshakes_init(struct handshakes *h, const struct config *config, struct dp *dp,
-                    struct sessions *sessions);
+                    struct sessions *sessions, struct tcp *tcp);
 void handshakes_free(struct handshakes *h);
 
 void handshakes_up(struct handshakes *h); /* the data plane is there: announce what it can */
 void handshakes_down(struct handshakes *h);
 void handshakes_punt(struct handshakes *h, const struct jp_ipc_packet *packet);
+/* A ClientHello or ResumeHello came along path, and the data plane is there. */
+void handshakes_hello(struct handshakes *h, const struct jp_path *path, const uint8_t *hello,
+                      size_t len);
 void handshakes_unknown_spi(struct handshakes *h, const struct jp_ipc_unknown *unknown);
 void handshakes_tick(struct handshakes *h, uint64_t now);
 

@@ -129,6 +129,11 @@ uint32_t sessions_reserve(struct sessions *s)
     return 0;
 }
 
+bool sessions_has(const struct sessions *s, uint32_t spi)
+{
+    return s->known.slot[find(&s->known, spi)] == spi;
+}
+
 void sessions_add(struct sessions *s, uint32_t spi)
 {
     uint8_t lcore = owner(s, spi);

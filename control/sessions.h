@@ -33,6 +33,7 @@ void sessions_free(struct sessions *s);
 /* A random SPI that is not known, owned by the lcore with the fewest sessions; it is then known
  * (while there is room). 0 if none was found. */
 uint32_t sessions_reserve(struct sessions *s);
+bool sessions_has(const struct sessions *s, uint32_t spi);
 void sessions_add(struct sessions *s, uint32_t spi);
 void sessions_remove(struct sessions *s, uint32_t spi);
 

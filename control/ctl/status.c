@@ -55,26 +55,49 @@ static void print_data_plane(const json_t *dp)
     print_listeners(json_object_get(dp, "listeners"));
 }
 
-/* Those that happened. */
+/* The counters of those that happened. */
+static void print_rows(const json_t *counters, const char *const rows[][2], size_t n)
+{
+    struct table table = table_new("lrl");
+    char count[PRINT_MAX];
+
+    for (size_t i = 0; i < n; i++) {
+        if (num(counters, rows[i][0]) == 0)
+            continue;
+        table_cell(&table, "  %s", rows[i][0]);
+        table_cell(&table, "%s", print_count(count, whole(counters, rows[i][0])));
+        table_cell(&table, "%s", rows[i][1]);
+    }
+    table_print(&table);
+}
+
+static void print_tcp(const json_t *tcp)
+{
+#define ROW(name, text) {#name, text},
+    static const char *const rows[][2] = {JP_TCP(ROW)};
+#undef ROW
+    const json_t *listen = json_object_get(tcp, "listen"), *address;
+    size_t i;
+
+    if (json_array_size(listen) == 0)
+        return;
+    printf("tcp         %.0f connections, on", num(tcp, "connections"));
+    json_array_foreach (listen, i, address)
+        printf(" %s", json_string_value(address));
+    puts("");
+    print_rows(tcp, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
 static void print_handshakes(const json_t *handshakes)
 {
 #define ROW(name, text) {#name, text},
     static const char *const rows[][2] = {JP_HANDSHAKES(ROW)};
 #undef ROW
-    struct table table = table_new("lrl");
-    char n[PRINT_MAX];
 
     printf("handshakes  %.0f being installed, answers take %.0f us (at most %.0f us)\n",
            num(handshakes, "installing"), num(handshakes, "answer_mean_us"),
            num(handshakes, "answer_max_us"));
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (num(handshakes, rows[i][0]) == 0)
-            continue;
-        table_cell(&table, "  %s", rows[i][0]);
-        table_cell(&table, "%s", print_count(n, whole(handshakes, rows[i][0])));
-        table_cell(&table, "%s", rows[i][1]);
-    }
-    table_print(&table);
+    print_rows(handshakes, rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 void status_print(const json_t *result, const struct arguments *arguments)
@@ -83,6 +106,7 @@ void status_print(const json_t *result, const struct arguments *arguments)
     print_self(json_object_get(result, "jetplaned"));
     print_data_plane(json_object_get(result, "data_plane"));
     print_handshakes(json_object_get(result, "handshakes"));
+    print_tcp(json_object_get(result, "tcp"));
 }
 
 /* Works without jetplaned, too: then there is only its own. */

@@ -40,4 +40,17 @@ enum {
     X(resets, "resets sent")                                                                       \
     X(resets_limited, "resets not sent: above the rate limit")
 
+/* The same of TCP. X(name, description) */
+#define JP_TCP(X)                                                                                  \
+    X(accepted, "connections taken")                                                               \
+    X(refused, "connections closed at once: too many, in all or of one network")                   \
+    X(overdue, "connections closed: silent, or too long without a session or with half a packet")  \
+    X(violations, "connections closed for what is no packet's length")                             \
+    X(hellos, "hellos received")                                                                   \
+    X(received, "data packets received")                                                           \
+    X(useless, "packets received that are none for a server")                                      \
+    X(sent, "packets sent, keepalives too")                                                        \
+    X(overflowed, "packets not sent: their connection takes no more for now")                      \
+    X(gone, "packets not sent: their connection has ended")
+
 #endif
