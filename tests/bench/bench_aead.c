@@ -6,23 +6,18 @@
 #include <string.h>
 
 #include "aead.h"
+#include "report.h"
 #include "stopwatch.h"
 
 enum { BURST = 32, TEXT_MAX = 9000, SLOT = TEXT_MAX + AEAD_TAG_LEN + 8 };
 
 static const char usage[] =
-    "usage: bench_aead BACKEND ALG SIZE COUNT [KEYS]\n"
+    "usage: bench_aead [--json] BACKEND ALG SIZE COUNT [KEYS]\n"
     "  BACKEND  ipsec-mb or sodium\n"
     "  ALG      aes-256-gcm or chacha20-poly1305\n"
     "  SIZE     bytes of text a packet, at most 9000\n"
     "  COUNT    packets to seal, and to open again, in bursts of 32\n"
     "  KEYS     sessions to go round, one a packet (default 32); many overflow the caches\n";
-
-static _Noreturn void die(const char *what)
-{
-    fprintf(stderr, "bench_aead: %s\n%s", what, usage);
-    exit(2);
-}
 
 static enum aead_backend parse_backend(const char *name)
 {
@@ -30,7 +25,7 @@ static enum aead_backend parse_backend(const char *name)
         if (strcmp(name, aead_backend_name(b)) == 0)
             return b;
     }
-    die("unknown backend");
+    report_usage("unknown backend");
 }
 
 static enum aead_alg parse_alg(const char *name)
@@ -39,17 +34,7 @@ static enum aead_alg parse_alg(const char *name)
         if (strcmp(name, aead_alg_name(a)) == 0)
             return a;
     }
-    die("unknown algorithm");
-}
-
-static unsigned long parse_number(const char *text, unsigned long max)
-{
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-
-    if (*end != '\0' || n == 0 || n > max)
-        die("number out of range");
-    return n;
+    report_usage("unknown algorithm");
 }
 
 static struct aead_key *make_keys(struct aead *aead, enum aead_alg alg, unsigned long n)
@@ -57,7 +42,7 @@ static struct aead_key *make_keys(struct aead *aead, enum aead_alg alg, unsigned
     struct aead_key *keys = aligned_alloc(64, n * sizeof(*keys));
 
     if (!keys)
-        die("out of memory");
+        report_fail("out of memory");
     for (unsigned long i = 0; i < n; i++) {
         uint8_t material[AEAD_MATERIAL_LEN] = {0};
 
@@ -77,12 +62,19 @@ static int compare_ns(const void *a, const void *b)
 static void print(const char *what, struct stopwatch *bursts, unsigned long n, unsigned long size)
 {
     const struct stopwatch *median = &bursts[n / 2];
-    double ns;
+    char name[32];
 
     qsort(bursts, n, sizeof(*bursts), compare_ns);
-    ns = (double)median->ns / BURST;
-    printf("%s: %8.1f cycles/packet %8.1f ns/packet %7.2f Gbit/s\n", what,
-           (double)median->cycles / BURST, ns, 8 * (double)size / ns);
+    double ns = (double)median->ns / BURST;
+
+    snprintf(name, sizeof(name), "%s.ns", what);
+    report(name, ns, "ns/packet");
+    snprintf(name, sizeof(name), "%s.cycles", what);
+    report(name, (double)median->cycles / BURST, "cycles/packet");
+    snprintf(name, sizeof(name), "%s.packets", what);
+    report(name, 1e9 / ns, "packets/s");
+    snprintf(name, sizeof(name), "%s.rate", what);
+    report(name, 8 * (double)size / ns, "Gbit/s");
 }
 
 int main(int argc, char **argv)
@@ -95,19 +87,20 @@ int main(int argc, char **argv)
     unsigned long size, n_bursts, n_keys;
     enum aead_alg alg;
 
+    report_begin(&argc, argv, usage);
     if (argc < 5 || argc > 6)
-        die("wrong number of arguments");
+        report_usage("wrong number of arguments");
     alg = parse_alg(argv[2]);
-    size = parse_number(argv[3], TEXT_MAX);
-    n_bursts = (parse_number(argv[4], 1ul << 32) + BURST - 1) / BURST;
-    n_keys = argc == 6 ? parse_number(argv[5], 10000000) : BURST;
+    size = report_number(argv[3], 1, TEXT_MAX);
+    n_bursts = (report_number(argv[4], 1, 1ul << 32) + BURST - 1) / BURST;
+    n_keys = argc == 6 ? report_number(argv[5], 1, 10000000) : BURST;
     aead = aead_new(parse_backend(argv[1]));
     if (!aead)
-        die(strerror(errno));
+        report_fail(strerror(errno));
     keys = make_keys(aead, alg, n_keys);
     seal = calloc(2 * n_bursts, sizeof(*seal));
     if (!seal)
-        die("out of memory");
+        report_fail("out of memory");
     open = seal + n_bursts;
 
     for (unsigned long b = 0; b < n_bursts; b++) {
@@ -127,11 +120,12 @@ int main(int argc, char **argv)
         open[b] = stopwatch_since(start);
         for (unsigned i = 0; i < BURST; i++) {
             if (!ops[i].ok)
-                die("a packet did not open");
+                report_fail("a packet did not open");
         }
     }
     print("seal", seal, n_bursts, size);
     print("open", open, n_bursts, size);
+    report_end();
     free(seal);
     free(keys);
     aead_free(aead);

@@ -7,10 +7,11 @@
 
 #include "bytes.h"
 #include "fec.h"
+#include "report.h"
 #include "stopwatch.h"
 
 static const char usage[] =
-    "usage: bench_fec K R SIZE ROUNDS [SESSIONS]\n"
+    "usage: bench_fec [--json] K R SIZE ROUNDS [SESSIONS]\n"
     "  K R       sources and repairs of a block, at most 64 and 16\n"
     "  SIZE      bytes of a source symbol, 64 to 9000\n"
     "  ROUNDS    blocks of every session\n"
@@ -27,28 +28,12 @@ static struct session *sessions;
 static uint8_t *packets[FEC_K_MAX + FEC_R_MAX];
 static struct stopwatch *took;
 
-static _Noreturn void die(const char *what)
-{
-    fprintf(stderr, "bench_fec: %s\n%s", what, usage);
-    exit(2);
-}
-
-static unsigned long number(const char *text, unsigned long min, unsigned long max)
-{
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-
-    if (*end != '\0' || n < min || n > max)
-        die("number out of range");
-    return n;
-}
-
 static void *allocate(size_t bytes)
 {
     void *p = aligned_alloc(64, (bytes + 63) / 64 * 64);
 
     if (p == NULL)
-        die("out of memory");
+        report_fail("out of memory");
     return memset(p, 0x5a, bytes); /* so that its pages are there */
 }
 
@@ -59,14 +44,17 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void print(const char *what, unsigned long lost, unsigned long n_packets)
+static void print(const char *what, unsigned long n_packets)
 {
     const struct stopwatch *median = &took[rounds / 2];
     double n = (double)(n_packets * n_sessions);
+    char name[32];
 
     qsort(took, rounds, sizeof(*took), compare);
-    printf("%s %2lu lost: %7.0f cycles %8.1f ns a packet\n", what, lost, (double)median->cycles / n,
-           (double)median->ns / n);
+    snprintf(name, sizeof(name), "%s.ns", what);
+    report(name, (double)median->ns / n, "ns/packet");
+    snprintf(name, sizeof(name), "%s.cycles", what);
+    report(name, (double)median->cycles / n, "cycles/packet");
 }
 
 /* A block of every session at a time, as many packets interleaved. The first one's repairs are
@@ -79,14 +67,14 @@ static void bench_encode(void)
         for (unsigned long j = 0; j < k; j++)
             for (struct session *s = sessions; s < sessions + n_sessions; s++)
                 if (fec_enc_add(&s->enc, &pools, 0, packets[j], (uint32_t)size) < 0)
-                    die("cannot encode");
+                    report_fail("cannot encode");
         took[i] = stopwatch_since(start);
         for (unsigned long x = 0; x < r; x++)
             memcpy(packets[k + x], fec_enc_repair(&sessions->enc, (unsigned)x), size);
         for (struct session *s = sessions; s < sessions + n_sessions; s++)
             fec_enc_close(&s->enc, &pools);
     }
-    print("encode", 0, k);
+    print("encode", k);
 }
 
 /* Take packet x in; returns how many sources that recovered. */
@@ -114,11 +102,14 @@ static void bench_decode(unsigned long lost)
                 recovered += decode(s, i, x);
         took[i] = stopwatch_since(start);
         if (recovered != lost * n_sessions)
-            die("a source was not recovered");
+            report_fail("a source was not recovered");
     }
     for (struct session *s = sessions; s < sessions + n_sessions; s++)
         fec_dec_fini(&s->dec, &pools);
-    print("decode", lost, k + r - lost);
+    char name[32];
+
+    snprintf(name, sizeof(name), "decode.lost%lu", lost);
+    print(name, k + r - lost);
 }
 
 static void prepare(void)
@@ -144,17 +135,19 @@ static void prepare(void)
 
 int main(int argc, char **argv)
 {
+    report_begin(&argc, argv, usage);
     if (argc != 5 && argc != 6)
-        die("wrong number of arguments");
-    k = number(argv[1], 1, FEC_K_MAX);
-    r = number(argv[2], 1, FEC_R_MAX);
-    size = number(argv[3], 64, 9000);
-    rounds = number(argv[4], 1, 1000000);
+        report_usage("wrong number of arguments");
+    k = report_number(argv[1], 1, FEC_K_MAX);
+    r = report_number(argv[2], 1, FEC_R_MAX);
+    size = report_number(argv[3], 64, 9000);
+    rounds = report_number(argv[4], 1, 1000000);
     if (argc == 6)
-        n_sessions = number(argv[5], 1, 10000);
+        n_sessions = report_number(argv[5], 1, 10000);
     prepare();
     bench_encode();
     for (unsigned long lost = 0; lost <= r && lost <= k; lost += lost == 0 ? 1 : r > 1 ? r - 1 : 1)
         bench_decode(lost);
+    report_end();
     return 0;
 }

@@ -8,9 +8,10 @@
 #include "ingress.h"
 #include "pipeline.h"
 #include "plane.h"
+#include "report.h"
 #include "stopwatch.h"
 
-static const char usage[] = "usage: bench_sessions COUNT [full]    1 to 1000000\n";
+static const char usage[] = "usage: bench_sessions [--json] COUNT [full]    1 to 1000000\n";
 
 enum { PACKETS = 200000, TURNS = 1000, SIZE = 64, SPI_FIRST = 0x1000000 };
 
@@ -47,16 +48,8 @@ static void install(struct plane *plane, const struct client *c, uint32_t spi, b
     }
 
     if (session_install(plane->dp.lcore[0], &in) != 0) {
-        fprintf(stderr, "bench_sessions: session %u was refused\n", spi);
-        exit(1);
+        report_fail("a session was refused");
     }
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return (x > y) - (x < y);
 }
 
 /* The median burst's share. */
@@ -80,8 +73,7 @@ static double time_packets(struct plane *plane, struct client *c, uint32_t count
         pipeline_rx(plane->dp.lcore[0], &b);
         spent[n] = stopwatch_since(watch).ns;
     }
-    qsort(spent, RTE_DIM(spent), sizeof(spent[0]), compare);
-    return (double)spent[RTE_DIM(spent) / 2] / BURST_MAX;
+    return (double)report_median(spent, RTE_DIM(spent)) / BURST_MAX;
 }
 
 static void time_turns(struct plane *plane)
@@ -106,20 +98,20 @@ static void time_turns(struct plane *plane)
         worst = RTE_MAX(worst, ns);
         plane_ignore_sent(plane);
     }
-    printf("turns, one a ms   %8.1f us mean %8.1f us worst\n", (double)sum / TURNS / 1000,
-           (double)worst / 1000);
+    report("turn.mean", (double)sum / TURNS / 1000, "us"); /* one a millisecond */
+    report("turn.worst", (double)worst / 1000, "us");
 }
 
 int main(int argc, char **argv)
 {
+    report_begin(&argc, argv, usage);
     bool full = argc == 3 && strcmp(argv[2], "full") == 0;
-    uint32_t count = argc == 2 + full ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
+
+    if (argc != 2 + full)
+        report_usage("wrong arguments");
+    uint32_t count = (uint32_t)report_number(argv[1], 1, 1000000);
     void *state;
 
-    if (count == 0 || count > 1000000) {
-        fputs(usage, stderr);
-        return 2;
-    }
     plane_setup(&state);
     struct plane *plane = state;
     struct client c = client_new(plane, 0, 0);
@@ -134,12 +126,13 @@ int main(int argc, char **argv)
     watch = stopwatch_since(watch);
     double mib = resident_mib() - before;
 
-    printf("memory            %8.1f MiB %10.0f bytes a session, %u sessions\n", mib,
-           mib * (1 << 20) / count, count);
-    printf("install           %8.1f us\n", (double)watch.ns / count / 1000);
-    printf("packet of %u bytes %7.1f ns\n", SIZE, time_packets(plane, &c, count));
+    report("memory", mib, "MiB");
+    report("memory.each", mib * (1 << 20) / count, "bytes/session");
+    report("install.us", (double)watch.ns / count / 1000, "us");
+    report("packet.ns", time_packets(plane, &c, count), "ns/packet");
     time_turns(plane);
     if (plane_count(plane, JP_auth_failed) + plane_count(plane, JP_unknown_spi) > 0)
-        fprintf(stderr, "bench_sessions: packets were refused\n");
+        report_fail("packets were refused");
+    report_end();
     return 0;
 }

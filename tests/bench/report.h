@@ -19,7 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct {
+/* Weak: one for all files of a program. */
+__attribute__((weak)) struct {
     const char *usage;
     bool json;
     unsigned results;

@@ -29,4 +29,14 @@ static inline struct stopwatch stopwatch_since(struct stopwatch start)
     return (struct stopwatch){now.ns - start.ns, now.cycles - start.cycles};
 }
 
+/* CPU time of this thread, in ns: for work of microseconds and more, where other programs on the
+ * same core would count too. */
+static inline uint64_t stopwatch_cpu(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 #endif

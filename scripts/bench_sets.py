@@ -1,0 +1,75 @@
+"""The benchmarks that scripts/bench knows: to add one, add an entry."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Case:
+    """One command of fixed work. `command` is a program of tests/bench/ and its arguments."""
+
+    name: str
+    command: str
+    count: int  # what is done in one run ...
+    unit: str = "packet"  # ... so many of these
+    x: float | None = None  # where it lies on the plot's x axis
+    pinned: bool = True  # to one CPU; else it places its processes itself
+    goals: dict[str, tuple[str, float]] = field(default_factory=dict)  # result: (">=" or "<=", value)
+
+
+@dataclass
+class Set:
+    about: str
+    cases: list[Case]
+    plot: tuple[str, ...] = ()  # the results to draw, ...
+    x_label: str = ""  # ... over this, or one bar a case
+    y_label: str = ""
+    log_x: bool = False
+
+
+SIZES = (64, 256, 512, 1024, 1400)
+SESSIONS = (1, 1000, 100_000)
+MANY = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
+ALGS = ("aes-256-gcm", "chacha20-poly1305")
+
+
+def count_for(size: int) -> int:
+    """Packets that take about as long, whatever their size."""
+    return max(100_000, 100_000_000 // (size + 200))
+
+
+SETS = {
+    "aead": Set(
+        "Seal and open packets in bursts of 32: the yardstick of ingress and egress.",
+        [Case(f"{alg} {size}", f"bench_aead ipsec-mb {alg} {size} {count_for(size)}", 2 * count_for(size), x=size)
+         for alg in ALGS for size in SIZES],
+        ("open.rate", "seal.rate"), "bytes a packet", "Gbit/s"),
+    "replay": Set(
+        "Check and commit packet numbers in the replay window.",
+        [Case("window", "bench_replay 10000000", 40_000_000)],
+        ("in_order.ns", "swapped.ns", "scattered.ns", "replayed.ns"), y_label="ns a packet"),
+    "fec": Set(
+        "Encode blocks of 20 sources and 4 repairs, decode them with 0, 1 and 4 losses.",
+        [Case(f"20+4 {size}", f"bench_fec 20 4 {size} 4000", 4000 * 24, x=size) for size in (64, 512, 1400)],
+        ("encode.ns", "decode.lost0.ns", "decode.lost1.ns", "decode.lost4.ns"), "bytes a packet", "ns a packet"),
+    "reorder": Set(
+        "Push fragments through a stream's reordering: in order, swapped, behind a gap, at worst.",
+        [Case("stream", "bench_reorder 10000000", 30_000_000)],
+        ("in_order.ns", "swapped.ns", "behind_gap.ns"), y_label="ns a packet"),
+    "lookup": Set(
+        "Find random sessions by SPI, in bursts of 64 as the receive path and one by one.",
+        [Case(f"{n} sessions", f"bench_lookup {n} 4000000", 8_000_000, "lookup", n) for n in MANY],
+        ("burst.ns", "single.ns"), "sessions", "ns a lookup", log_x=True),
+    "lz4": Set(
+        "Compress and expand messages: text of a log, and what does not compress.",
+        [Case(f"log {size}", f"bench_lz4 log {size} {20_000_000 // size}", 20_000_000 // size, "message", size)
+         for size in (1024, 16_384, 65_536)] + [Case("random 16384", "bench_lz4 random 16384 100000", 100_000, "message")],
+        ("compress.rate", "expand.rate"), "bytes a message", "Gbit/s"),
+    "handshake": Set(
+        "Full server handshakes on one core, and the primitives they consist of; each primitive by both libraries.",
+        [Case("server", "bench_handshake 4000", 4000, "handshake",
+              goals={"rate": (">=", 7000), "above_primitives": ("<=", 1.25)}),
+         Case("primitives", "bench_primitives 500", 500, "operation"),
+         Case("ml-kem", "bench_mlkem 3000", 9000, "operation")],
+        ("handshake.us", "primitives.us", "x25519_keygen.us", "x25519_agree.us", "mlkem_encaps.us", "ed25519_sign.us"),
+        y_label="us"),
+}
