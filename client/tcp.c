@@ -268,6 +268,7 @@ int tcp_open(struct socket **socket, struct endpoint *e, int fd, const jp_addres
     if (!t)
         return failure(JP_NO_MEMORY, __func__, "no memory for a connection");
     memset(t, 0, offsetof(struct tcp, in));
+    memset(&t->out, 0, offsetof(struct tcp_out, bytes));
     error = socket_open(socket, e, NULL, &opened);
     if (error) {
         free(t);
