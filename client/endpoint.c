@@ -97,12 +97,12 @@ static void settle(struct endpoint *e, uint64_t now)
         bool waits = drr_waits(&s->turn);
 
         next = s->next_active;
-        s->active = false;
         if (s->state == SESSION_ENDED && !waits) {
             disarm(e, s);
-            session_end(s);
+            session_end(s); /* still active: what its last calls do brings it back no more */
             continue;
         }
+        s->active = false;
         if (!waits)
             arm(e, s, session_deadline(s, now));
         if (s->tell || s->telling)
