@@ -68,6 +68,8 @@ int jp_address_parse(jp_address *address, const char *text, uint16_t default_por
     char host[HOST_TEXT], *percent;
     int error;
 
+    if (!address || !text)
+        return failure(JP_INVALID, __func__, "NULL argument");
     memset(address, 0, sizeof(*address));
     error = address_split(text, default_port, host, &a.port, __func__);
     if (error)
@@ -87,13 +89,15 @@ int jp_address_parse(jp_address *address, const char *text, uint16_t default_por
 
 int jp_address_format(const jp_address *address, char *out, size_t size)
 {
-    bool v6 = address->family == JP_IPV6, bracket = v6 && address->port;
+    bool v6 = address && address->family == JP_IPV6, bracket = v6 && address->port;
     char ip[INET6_ADDRSTRLEN], scope[1 + IF_NAMESIZE] = "", port[8] = "", name[IF_NAMESIZE];
     int n;
 
+    if (!out)
+        return failure(JP_INVALID, __func__, "nowhere to write");
     if (size)
         *out = '\0';
-    if (!v6 && address->family != JP_IPV4)
+    if (!address || (!v6 && address->family != JP_IPV4))
         return failure(JP_INVALID, __func__, "no address");
     inet_ntop(v6 ? AF_INET6 : AF_INET, address->bytes, ip, sizeof(ip));
     if (v6 && address->scope) {
@@ -114,8 +118,11 @@ int jp_address_format(const jp_address *address, char *out, size_t size)
 
 int jp_address_compare(const jp_address *a, const jp_address *b)
 {
-    int order = memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+    int order;
 
+    if (!a || !b)
+        return (a != NULL) - (b != NULL);
+    order = memcmp(a->bytes, b->bytes, sizeof(a->bytes));
     if (a->family != b->family)
         return a->family < b->family ? -1 : 1;
     if (order)
@@ -129,20 +136,20 @@ int jp_address_is_wildcard(const jp_address *address)
 {
     static const uint8_t zeros[16];
 
-    return address->family && !memcmp(address->bytes, zeros, sizeof(zeros));
+    return address && address->family && !memcmp(address->bytes, zeros, sizeof(zeros));
 }
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
 int jp_address_is_v4_mapped(const jp_address *address)
 {
-    return address->family == JP_IPV6 && !memcmp(address->bytes, mapped_prefix, 12);
+    return address && address->family == JP_IPV6 && !memcmp(address->bytes, mapped_prefix, 12);
 }
 
 int jp_address_is_loopback(const jp_address *address)
 {
     static const uint8_t v6[16] = {[15] = 1};
-    jp_address a = jp_address_unmap(*address);
+    jp_address a = address ? jp_address_unmap(*address) : (jp_address){0};
 
     return a.family == JP_IPV4 ? a.bytes[0] == 127
                                : a.family == JP_IPV6 && !memcmp(a.bytes, v6, sizeof(v6));
@@ -150,7 +157,7 @@ int jp_address_is_loopback(const jp_address *address)
 
 int jp_address_is_link_local(const jp_address *address)
 {
-    return address->family == JP_IPV6 && address->bytes[0] == 0xfe &&
+    return address && address->family == JP_IPV6 && address->bytes[0] == 0xfe &&
            (address->bytes[1] & 0xc0) == 0x80;
 }
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,11 +13,13 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users; /* under lock, and what follows */
 static pthread_t thread;
 static jp_loop *background;
+static _Thread_local bool inside; /* this is the thread */
 
 static void *run_loop(void *argument)
 {
     jp_loop *loop = argument;
 
+    inside = true;
     jp_loop_adopt(loop);
     jp_loop_run(loop);
     while (jp_loop_free(loop) == JP_BUSY) /* the last sessions say farewell */
@@ -97,6 +100,8 @@ int background_call(jp_loop *loop, background_run *run, void *argument, const ch
     const char *text;
     int error;
 
+    if (inside)
+        return failure(JP_RUNNING, what, "it would wait for itself");
     sem_init(&call.done, 0, 0);
     error = jp_defer(loop, answer, &call, NULL);
     if (!error) {

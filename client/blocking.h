@@ -37,6 +37,9 @@ struct jp_socket {
     struct inbox inbox;
     jp_close closed;
     char reason[256];
+    uint8_t resumption[JP_RESUMPTION_MAX]; /* the newest that nobody took yet */
+    size_t resumption_size;
+    bool resumed;
     jp_figures figures; /* as they were at the end */
     jp_address peer;
     jp_key key;
@@ -48,6 +51,8 @@ struct jp_socket {
 int blocking_new(jp_socket **socket, jp_loop *loop, jp_context *context, const char *what);
 /* The session is this socket's, and open. In the loop's thread. */
 void blocking_opened(jp_socket *s, jp_session *session);
+/* background_call about a socket, which may be NULL. */
+int blocking_call(jp_socket *s, background_run *run, void *argument, const char *what);
 /* A context of theirs, with one user. */
 int owner_new(jp_context **context, const jp_settings *settings);
 void owner_hold(jp_context *context);

@@ -131,6 +131,8 @@ int jp_server_listen(jp_server *server, const jp_address *addresses, size_t n)
 {
     struct listen l = {server, addresses, n};
 
+    if (!server)
+        return failure(JP_INVALID, __func__, "no server");
     return background_call(server->loop, start_listening, &l, __func__);
 }
 
@@ -153,7 +155,8 @@ jp_address jp_server_address(jp_server *server, size_t index)
 {
     struct place place = {.server = server, .index = index};
 
-    background_call(server->loop, get_address, &place, __func__);
+    if (server)
+        background_call(server->loop, get_address, &place, __func__);
     return place.address;
 }
 
@@ -163,6 +166,8 @@ int jp_server_accept(jp_server *server, jp_socket **socket, int64_t timeout)
     jp_socket *s = NULL;
     bool over, in_time = true;
 
+    if (!server || !socket)
+        return failure(JP_INVALID, __func__, "NULL argument");
     gate_lock(&server->gate);
     while (!(over = server->closed || !server->listens) && !(s = TAILQ_FIRST(&server->waiting)) &&
            in_time)
@@ -181,7 +186,7 @@ int jp_server_accept(jp_server *server, jp_socket **socket, int64_t timeout)
 
 int jp_server_fd(const jp_server *server)
 {
-    return server->gate.fd;
+    return server ? server->gate.fd : failure(JP_INVALID, __func__, "no server");
 }
 
 static int stop_listening(void *argument)
@@ -213,9 +218,12 @@ static jp_socket *take_waiting(jp_server *server)
 
 int jp_server_close(jp_server *server)
 {
-    int error = background_call(server->loop, stop_listening, server, __func__);
     jp_socket *s;
+    int error;
 
+    if (!server)
+        return failure(JP_INVALID, __func__, "no server");
+    error = background_call(server->loop, stop_listening, server, __func__);
     while (!error && (s = take_waiting(server)))
         jp_socket_free(s);
     return error;

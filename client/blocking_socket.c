@@ -1,4 +1,5 @@
 /* Sockets: connecting, ending, and what their sessions say. */
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static void remember(jp_socket *s)
         s->figures = figures;
     s->peer = jp_session_peer(s->session);
     s->key = jp_session_key(s->session);
+    s->resumed = jp_session_is_resumed(s->session);
 }
 
 void blocking_opened(jp_socket *s, jp_session *session)
@@ -58,6 +60,8 @@ static void on_connect_error(jp_session *session, int error)
     jp_socket *s = blocking_of(session);
     const char *text = strstr(jp_error_detail(), ": ");
 
+    if (!s) /* what it was to say first was refused */
+        return;
     gate_lock(&s->gate);
     s->error = error;
     snprintf(s->detail, sizeof(s->detail), "%s", text ? text + 2 : jp_error_detail());
@@ -93,6 +97,17 @@ static void on_path(jp_session *session, unsigned path, enum jp_path_event event
     gate_unlock(&s->gate);
 }
 
+static void on_resumption(jp_session *session, const void *data, size_t size)
+{
+    jp_socket *s = blocking_of(session);
+
+    gate_lock(&s->gate);
+    memcpy(s->resumption, data, size);
+    s->resumption_size = size;
+    gate_changed(&s->gate, s->gate.ready);
+    gate_unlock(&s->gate);
+}
+
 /* ---- contexts ---- */
 
 int owner_new(jp_context **context, const jp_settings *settings)
@@ -107,6 +122,7 @@ int owner_new(jp_context **context, const jp_settings *settings)
         .writable = blocking_writable,
         .stream_close = blocking_stream_close,
         .path = on_path,
+        .resumption = on_resumption,
     };
     jp_settings own = {0};
     int error;
@@ -164,6 +180,12 @@ int blocking_new(jp_socket **socket, jp_loop *loop, jp_context *context, const c
     return 0;
 }
 
+int blocking_call(jp_socket *s, background_run *run, void *argument, const char *what)
+{
+    return s ? background_call(s->loop, run, argument, what)
+             : failure(JP_INVALID, what, "no socket");
+}
+
 int jp_socket_create(jp_socket **socket, const jp_settings *settings)
 {
     jp_context *context;
@@ -199,6 +221,7 @@ void jp_socket_free(jp_socket *s)
     owner_release(s->context, s->loop);
     inbox_fini(&s->inbox);
     gate_fini(&s->gate);
+    sodium_memzero(s->resumption, sizeof(s->resumption));
     free(s);
     background_release();
 }
@@ -209,8 +232,9 @@ int jp_socket_bind(jp_socket *s, const jp_address *addresses, size_t n)
 {
     int error = 0;
 
-    if (!addresses || !n || n > JP_PATHS_MAX)
-        return failure(JP_INVALID, __func__, "%zu addresses, want 1 to %d", n, JP_PATHS_MAX);
+    if (!s || !addresses || !n || n > JP_PATHS_MAX)
+        return failure(JP_INVALID, __func__, "no socket, or %zu addresses, want 1 to %d", n,
+                       JP_PATHS_MAX);
     gate_lock(&s->gate);
     if (s->state == SOCKET_NEW) {
         memcpy(s->local, addresses, n * sizeof(*addresses));
@@ -226,22 +250,54 @@ struct connect {
     jp_socket *socket;
     const char *server;
     uint64_t timeout;
+    const void *resumption;
+    size_t size;
+    jp_early *early;
+    size_t n;
 };
+
+/* Send it on its stream, opened by the first. */
+static int send_early(jp_session *session, jp_early *early)
+{
+    jp_stream_options options = early->options ? *early->options : (jp_stream_options){0};
+    jp_stream *stream =
+        early->stream >= 0 ? jp_stream_find(session, (unsigned)early->stream) : NULL;
+    int error = 0;
+
+    options.early = 1;
+    if (!stream)
+        error = jp_stream_open(&stream, session, early->stream, &options);
+    if (!error)
+        error = jp_stream_send(stream, early->data, early->size);
+    if (!error)
+        early->stream = (int)jp_stream_id(stream);
+    return error;
+}
 
 static int start_connecting(void *argument)
 {
     struct connect *c = argument;
     jp_socket *s = c->socket;
     jp_address *local = s->n_local ? s->local : NULL;
-    int error = jp_connect(&s->session, s->loop, s->context, c->server, local, c->timeout);
+    jp_session *session;
+    int error = jp_connect_resume(&session, s->loop, s->context, c->server, local, c->timeout,
+                                  c->resumption, c->size);
 
-    if (!error)
-        *(jp_socket **)jp_session_extension(s->session) = s;
+    if (error)
+        return error;
+    for (size_t i = 0; i < c->n && !error; i++)
+        error = send_early(session, &c->early[i]);
+    if (error) {
+        jp_session_close(session, JP_CODE_NONE, jp_error_detail());
+    } else {
+        *(jp_socket **)jp_session_extension(session) = s;
+        s->session = session;
+    }
     return error;
 }
 
 /* Whether we are the first to connect it. */
-static int claim(jp_socket *s)
+static int claim(jp_socket *s, const char *what)
 {
     int error = 0;
 
@@ -249,22 +305,23 @@ static int claim(jp_socket *s)
     if (s->state == SOCKET_NEW)
         s->state = SOCKET_CONNECTING;
     else if (s->state == SOCKET_OVER)
-        error = failure(JP_CONNECT_ABORTED, "jp_socket_connect", "the socket is closed");
+        error = failure(JP_CONNECT_ABORTED, what, "the socket is closed");
     else
-        error = failure(JP_INVALID, "jp_socket_connect", "a socket connects once");
+        error = failure(JP_INVALID, what, "a socket connects once");
     gate_unlock(&s->gate);
     return error;
 }
 
-int jp_socket_connect(jp_socket *s, const char *server, int64_t timeout)
+static int connect_and_wait(struct connect *c, int64_t timeout, const char *what)
 {
     static const uint64_t for_ever = 86400000000ULL; /* as far as connecting goes */
-    struct connect c = {s, server, timeout < 0 ? for_ever : timeout ? (uint64_t)timeout : 1};
-    int error = server ? claim(s) : failure(JP_INVALID, __func__, "no server");
+    jp_socket *s = c->socket;
+    int error = s && c->server ? claim(s, what) : failure(JP_INVALID, what, "no socket or server");
 
     if (error)
         return error;
-    error = background_call(s->loop, start_connecting, &c, __func__);
+    c->timeout = timeout < 0 ? for_ever : timeout ? (uint64_t)timeout : 1;
+    error = background_call(s->loop, start_connecting, c, what);
     gate_lock(&s->gate);
     if (error)
         s->state = SOCKET_NEW;
@@ -272,9 +329,33 @@ int jp_socket_connect(jp_socket *s, const char *server, int64_t timeout)
         while (s->state == SOCKET_CONNECTING)
             gate_wait(&s->gate, UINT64_MAX);
     if (!error && s->error)
-        error = failure(s->error, __func__, "%s", s->detail);
+        error = failure(s->error, what, "%s", s->detail);
     gate_unlock(&s->gate);
     return error;
+}
+
+int jp_socket_connect(jp_socket *s, const char *server, int64_t timeout)
+{
+    struct connect c = {.socket = s, .server = server};
+
+    return connect_and_wait(&c, timeout, __func__);
+}
+
+int jp_socket_resume(jp_socket *s, const char *server, const void *resumption, size_t size,
+                     jp_early *early, size_t n, int64_t timeout)
+{
+    struct connect c = {
+        .socket = s,
+        .server = server,
+        .resumption = resumption,
+        .size = size,
+        .early = early,
+        .n = n,
+    };
+
+    if (!resumption || (n && !early))
+        return failure(JP_INVALID, __func__, "no resumption, or no messages");
+    return connect_and_wait(&c, timeout, __func__);
 }
 
 /* ---- ending ---- */
@@ -305,7 +386,7 @@ int jp_socket_close(jp_socket *s, uint64_t code, const char *reason)
 {
     struct ending e = {s, code, reason};
 
-    return background_call(s->loop, close_session, &e, __func__);
+    return blocking_call(s, close_session, &e, __func__);
 }
 
 static int finish_session(void *argument)
@@ -318,8 +399,10 @@ static int finish_session(void *argument)
 int jp_socket_finish(jp_socket *s, int64_t timeout)
 {
     uint64_t until = gate_until(timeout);
-    int error = background_call(s->loop, finish_session, s, __func__);
+    int error = blocking_call(s, finish_session, s, __func__);
 
+    if (!s)
+        return error;
     gate_lock(&s->gate);
     while (!error && s->state != SOCKET_OVER)
         if (!gate_wait(&s->gate, until))
@@ -347,24 +430,35 @@ int jp_socket_figures(jp_socket *s, jp_figures *figures, size_t size)
 {
     int error;
 
-    if (!figures || size > sizeof(*figures))
-        return failure(JP_INVALID, __func__, "figures, or their size, are wrong");
+    if (!s || !figures || size > sizeof(*figures))
+        return failure(JP_INVALID, __func__, "no socket; or figures, or their size, are wrong");
     error = background_call(s->loop, refresh, s, __func__);
     gate_lock(&s->gate);
     memcpy(figures, &s->figures, size);
-    if (!error && (s->state < SOCKET_OPEN || s->error))
+    if (!error && !s->peer.family)
         error = failure(JP_INVALID, __func__, "it was never connected");
     gate_unlock(&s->gate);
     return error;
 }
 
+/* `size` bytes at `offset` of the socket, as they are at one moment; zeros without a socket. */
+static void copy_out(jp_socket *s, size_t offset, void *to, size_t size)
+{
+    memset(to, 0, size);
+    if (!s)
+        return;
+    gate_lock(&s->gate);
+    memcpy(to, (const uint8_t *)s + offset, size);
+    gate_unlock(&s->gate);
+}
+
+#define COPY_OUT(s, member, to) copy_out(s, offsetof(jp_socket, member), to, sizeof(*(to)))
+
 jp_address jp_socket_peer(jp_socket *s)
 {
     jp_address peer;
 
-    gate_lock(&s->gate);
-    peer = s->peer;
-    gate_unlock(&s->gate);
+    COPY_OUT(s, peer, &peer);
     return peer;
 }
 
@@ -372,9 +466,7 @@ jp_key jp_socket_key(jp_socket *s)
 {
     jp_key key;
 
-    gate_lock(&s->gate);
-    key = s->key;
-    gate_unlock(&s->gate);
+    COPY_OUT(s, key, &key);
     return key;
 }
 
@@ -382,13 +474,45 @@ jp_close jp_socket_closed(jp_socket *s)
 {
     jp_close closed;
 
-    gate_lock(&s->gate);
-    closed = s->closed;
-    gate_unlock(&s->gate);
+    COPY_OUT(s, closed, &closed);
+    if (!s)
+        closed.reason = "";
     return closed;
+}
+
+int jp_socket_is_resumed(jp_socket *s)
+{
+    bool resumed;
+
+    COPY_OUT(s, resumed, &resumed);
+    return resumed;
+}
+
+int jp_socket_resumption(jp_socket *s, void *data, size_t size, int64_t timeout)
+{
+    uint64_t until = gate_until(timeout);
+    bool in_time = true, over;
+    int n;
+
+    if (!s || !data || size < JP_RESUMPTION_MAX)
+        return failure(JP_INVALID, __func__, "no socket, or room for less than %d bytes",
+                       JP_RESUMPTION_MAX);
+    gate_lock(&s->gate);
+    while (!s->resumption_size && in_time && s->state != SOCKET_OVER)
+        in_time = gate_wait(&s->gate, until);
+    n = (int)s->resumption_size;
+    over = s->state == SOCKET_OVER;
+    memcpy(data, s->resumption, s->resumption_size);
+    sodium_memzero(s->resumption, sizeof(s->resumption));
+    s->resumption_size = 0;
+    gate_unlock(&s->gate);
+    if (n)
+        return n;
+    return over ? failure(JP_RECEIVE_CLOSED, __func__, "the server gave none, and it is over")
+                : failure(JP_RECEIVE_WOULD_BLOCK, __func__, "the server gave none yet");
 }
 
 int jp_socket_fd(const jp_socket *s)
 {
-    return s->gate.fd;
+    return s ? s->gate.fd : failure(JP_INVALID, __func__, "no socket");
 }

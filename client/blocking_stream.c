@@ -129,7 +129,7 @@ int jp_socket_open(jp_socket *s, int stream, const jp_stream_options *options)
 {
     struct request r = {.socket = s, .stream = stream, .options = options};
 
-    return background_call(s->loop, open_stream, &r, __func__);
+    return blocking_call(s, open_stream, &r, __func__);
 }
 
 static int configure(void *argument)
@@ -146,7 +146,7 @@ int jp_socket_configure(jp_socket *s, unsigned stream, const jp_stream_options *
 
     if (!options)
         return failure(JP_INVALID, __func__, "no options");
-    return background_call(s->loop, configure, &r, __func__);
+    return blocking_call(s, configure, &r, __func__);
 }
 
 static int send_message(void *argument)
@@ -185,6 +185,8 @@ int jp_socket_write(jp_socket *s, unsigned stream, const void *data, size_t size
     uint64_t until = gate_until(timeout), seen;
     int error;
 
+    if (!s)
+        return failure(JP_INVALID, __func__, "no socket");
     do {
         seen = rooms(s);
         error = background_call(s->loop, send_message, &r, __func__);
@@ -203,7 +205,7 @@ int jp_socket_finish_stream(jp_socket *s, unsigned stream)
 {
     struct request r = {.socket = s, .stream = (int)stream};
 
-    return background_call(s->loop, finish_stream, &r, __func__);
+    return blocking_call(s, finish_stream, &r, __func__);
 }
 
 static int reset_stream(void *argument)
@@ -217,7 +219,7 @@ int jp_socket_reset_stream(jp_socket *s, unsigned stream)
 {
     struct request r = {.socket = s, .stream = (int)stream};
 
-    return background_call(s->loop, reset_stream, &r, __func__);
+    return blocking_call(s, reset_stream, &r, __func__);
 }
 
 static int resume(void *argument)
@@ -235,7 +237,7 @@ int jp_socket_read(jp_socket *s, int stream, jp_received **received, int64_t tim
     struct letter *letter;
     bool in_time = true, emptied = false;
 
-    if (!received)
+    if (!s || !received)
         return failure(JP_INVALID, __func__, "NULL argument");
     *received = NULL;
     gate_lock(&s->gate);

@@ -172,5 +172,5 @@ int jp_context_free(jp_context *context)
 
 void *jp_context_extension(jp_context *context)
 {
-    return context->extension;
+    return context ? context->extension : NULL;
 }

@@ -128,7 +128,8 @@ int jp_listener_group_free(jp_listener_group *group)
 
 jp_address jp_listener_group_address(const jp_listener_group *group, size_t index)
 {
-    return index < group->addresses ? group->sockets[index * group->loops].local : (jp_address){0};
+    return group && index < group->addresses ? group->sockets[index * group->loops].local
+                                             : (jp_address){0};
 }
 
 /* ---- members ---- */

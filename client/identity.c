@@ -20,6 +20,8 @@ int jp_key_parse(jp_key *key, const char *text)
     const char *end;
     size_t n;
 
+    if (!key || !text)
+        return failure(JP_INVALID, __func__, "NULL argument");
     memset(key, 0, sizeof(*key));
     text += strspn(text, " \t");
     if (sodium_hex2bin(key->bytes, sizeof(key->bytes), text, strcspn(text, " \t\r\n"), NULL, &n,
@@ -32,7 +34,10 @@ int jp_key_parse(jp_key *key, const char *text)
 
 void jp_key_format(const jp_key *key, char out[JP_KEY_TEXT])
 {
-    sodium_bin2hex(out, JP_KEY_TEXT, key->bytes, sizeof(key->bytes));
+    if (key && out)
+        sodium_bin2hex(out, JP_KEY_TEXT, key->bytes, sizeof(key->bytes));
+    else if (out)
+        *out = '\0';
 }
 
 /* Say why this file must not serve as a key; 0 when it may. */
@@ -141,5 +146,5 @@ void jp_identity_free(jp_identity *identity)
 
 jp_key jp_identity_key(const jp_identity *identity)
 {
-    return identity->key;
+    return identity ? identity->key : (jp_key){0};
 }

@@ -132,10 +132,10 @@ static void forget_unconfirmed(jp_listener *l)
 
 int jp_listener_free(jp_listener *listener)
 {
-    if (!listener)
-        return 0;
-    if (loop_check(listener->endpoint->loop, __func__))
-        return JP_WRONG_THREAD;
+    int error = listener ? loop_check(listener->endpoint->loop, __func__) : 0;
+
+    if (!listener || error)
+        return error;
     for (size_t i = 0; i < listener->n_sockets; i++)
         listener->sockets[i]->listener = NULL;
     tcp_stop(listener);
@@ -148,20 +148,21 @@ int jp_listener_free(jp_listener *listener)
 
 jp_address jp_listener_address(const jp_listener *listener, size_t index)
 {
-    return index < listener->n_sockets ? listener->sockets[index]->udp.local : (jp_address){0};
+    return listener && index < listener->n_sockets ? listener->sockets[index]->udp.local
+                                                   : (jp_address){0};
 }
 
 void *jp_listener_extension(jp_listener *listener)
 {
-    return listener->extension;
+    return listener ? listener->extension : NULL;
 }
 
 jp_loop *jp_listener_loop(const jp_listener *listener)
 {
-    return listener->endpoint->loop;
+    return listener ? listener->endpoint->loop : NULL;
 }
 
 jp_context *jp_listener_context(const jp_listener *listener)
 {
-    return listener->context;
+    return listener ? listener->context : NULL;
 }

@@ -60,6 +60,8 @@ int jp_address_lookup(const char *text, uint16_t default_port, enum jp_family fa
     uint16_t port;
     int n;
 
+    if (!text || !addresses)
+        return failure(JP_INVALID, __func__, "NULL argument");
     n = address_split(text, default_port, host, &port, __func__);
     if (n)
         return n;

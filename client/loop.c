@@ -29,7 +29,7 @@ static uint64_t holder(const struct jp_loop *loop)
 
 int jp_loop_is_mine(const struct jp_loop *loop)
 {
-    return holder(loop) >> 1 == thread_id();
+    return loop && holder(loop) >> 1 == thread_id();
 }
 
 bool loop_is_running(const struct jp_loop *loop)
@@ -39,6 +39,8 @@ bool loop_is_running(const struct jp_loop *loop)
 
 int loop_check(const struct jp_loop *loop, const char *what)
 {
+    if (!loop)
+        return failure(JP_INVALID, what, "no loop");
     if (jp_loop_is_mine(loop))
         return 0;
     return failure(JP_WRONG_THREAD, what, "the loop belongs to another thread");
@@ -46,8 +48,11 @@ int loop_check(const struct jp_loop *loop, const char *what)
 
 int jp_loop_adopt(struct jp_loop *loop)
 {
-    uint64_t was = holder(loop);
+    uint64_t was;
 
+    if (!loop)
+        return failure(JP_INVALID, __func__, "no loop");
+    was = holder(loop);
     while (!(was & 1))
         if (atomic_compare_exchange_weak(&loop->holder, &was, thread_id() << 1))
             return 0;
@@ -59,6 +64,8 @@ static int enter(struct jp_loop *loop, const char *what)
 {
     uint64_t idle = thread_id() << 1;
 
+    if (!loop)
+        return failure(JP_INVALID, what, "no loop");
     if (atomic_compare_exchange_strong(&loop->holder, &idle, idle | 1))
         return 0;
     if (idle >> 1 == thread_id())
@@ -85,15 +92,16 @@ static uint64_t refresh(struct jp_loop *loop)
 
 uint64_t jp_loop_now(const struct jp_loop *loop)
 {
-    return atomic_load_explicit(&loop->now, memory_order_relaxed);
+    return loop ? atomic_load_explicit(&loop->now, memory_order_relaxed) : 0;
 }
 
 int jp_loop_refresh(struct jp_loop *loop)
 {
-    if (loop_check(loop, __func__))
-        return JP_WRONG_THREAD;
-    refresh(loop);
-    return 0;
+    int error = loop_check(loop, __func__);
+
+    if (!error)
+        refresh(loop);
+    return error;
 }
 
 uint64_t loop_clock(struct jp_loop *loop)
@@ -203,6 +211,8 @@ int jp_loop_run_once(struct jp_loop *loop, int64_t timeout)
 
 void jp_loop_stop(struct jp_loop *loop)
 {
+    if (!loop)
+        return;
     pthread_mutex_lock(&loop->lock);
     atomic_store(&loop->stopping, true);
     defer_wake(loop);
@@ -313,18 +323,20 @@ int jp_loop_free(struct jp_loop *loop)
 
 int jp_loop_fd(const struct jp_loop *loop)
 {
-    return loop->epoll;
+    return loop ? loop->epoll : failure(JP_INVALID, __func__, "no loop");
 }
 
 void *jp_loop_extension(struct jp_loop *loop)
 {
-    return loop->extension;
+    return loop ? loop->extension : NULL;
 }
 
 int jp_loop_set_hooks(struct jp_loop *loop, jp_loop_hook *before, jp_loop_hook *after)
 {
-    if (loop_check(loop, __func__))
-        return JP_WRONG_THREAD;
+    int error = loop_check(loop, __func__);
+
+    if (error)
+        return error;
     loop->before = before;
     loop->after = after;
     return 0;

@@ -71,7 +71,7 @@ struct jp_watch {
     alignas(max_align_t) unsigned char extension[];
 };
 
-/* 0, or JP_WRONG_THREAD with detail. */
+/* 0, JP_WRONG_THREAD, or JP_INVALID for NULL, with detail. */
 int loop_check(const struct jp_loop *loop, const char *what);
 /* Inside a run, so the clock is that of the turn. */
 bool loop_is_running(const struct jp_loop *loop);

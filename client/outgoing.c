@@ -67,11 +67,12 @@ static int error_of(int e, size_t size, const char *what)
 /* 0, or why no message of this size can be sent now. */
 static int check(jp_stream *stream, const void *data, size_t size, const char *what)
 {
-    jp_session *s = stream->session;
-    int error = session_check(s, what);
+    int error = stream_check(stream, what);
+    jp_session *s;
 
     if (error)
         return error;
+    s = stream->session;
     if (!data && size)
         return failure(JP_INVALID, what, "no data");
     if (!session_writes(s) || s->finishing || stream->finished)
@@ -142,7 +143,6 @@ static struct outgoing *outgoing_new(jp_stream *stream, size_t size, size_t copi
 
 int jp_stream_send(jp_stream *stream, const void *data, size_t size)
 {
-    struct endpoint *e = stream->session->endpoint;
     int error = check(stream, data, size, __func__);
     struct outgoing *o;
     size_t compressed;
@@ -152,7 +152,8 @@ int jp_stream_send(jp_stream *stream, const void *data, size_t size)
     o = outgoing_new(stream, size, size);
     if (!o)
         return failure(JP_NO_MEMORY, __func__, "no memory for %zu bytes", size);
-    compressed = compress_message(&stream->compress, e->workspace, data, size, o->data);
+    compressed = compress_message(&stream->compress, stream->session->endpoint->workspace, data,
+                                  size, o->data);
     if (!compressed && size)
         memcpy(o->data, data, size);
     o->bytes = o->data;
@@ -167,6 +168,8 @@ int jp_stream_send_reference(jp_stream *stream, const void *data, size_t size, j
     int error = check(stream, data, size, __func__);
     struct outgoing *o;
 
+    if (!error && !release)
+        error = failure(JP_INVALID, __func__, "nobody to tell when the bytes are free");
     if (error)
         return error;
     o = outgoing_new(stream, size, 0);
@@ -183,7 +186,7 @@ int jp_stream_send_reference(jp_stream *stream, const void *data, size_t size, j
 
 size_t jp_session_datagram_max(const jp_session *session)
 {
-    return session->state == SESSION_OPEN ? conn_datagram_max(session->conn) : 0;
+    return session && session->state == SESSION_OPEN ? conn_datagram_max(session->conn) : 0;
 }
 
 int jp_session_send_datagram(jp_session *session, const void *data, size_t size,

@@ -9,6 +9,8 @@ static struct jp_path active_path(const jp_session *s)
 {
     struct conn_stats stats;
 
+    if (!s)
+        return (struct jp_path){0};
     if (!s->was_open)
         return s->path;
     conn_stats(s->conn, &stats);
@@ -184,9 +186,10 @@ int jp_session_figures(const jp_session *session, jp_figures *figures, size_t si
 
     if (error)
         return error;
-    if (!session->was_open || size > sizeof(f))
-        return failure(JP_INVALID, __func__,
-                       session->was_open ? "size is %zu" : "it was never open", size);
+    if (!session->was_open)
+        return failure(JP_INVALID, __func__, "it was never open");
+    if (!figures || size > sizeof(f))
+        return failure(JP_INVALID, __func__, "figures, or their size, are wrong");
     conn_stats(session->conn, &c);
     f = (jp_figures){
         .packets_sent = c.packets_sent,

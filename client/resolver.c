@@ -177,8 +177,9 @@ int jp_resolve_start(struct jp_resolve **resolve, struct jp_loop *loop, const ch
     if (!resolve || !loop || !text || !done)
         return failure(JP_INVALID, __func__, "NULL argument");
     *resolve = NULL;
-    if (loop_check(loop, __func__))
-        return JP_WRONG_THREAD;
+    e = loop_check(loop, __func__);
+    if (e)
+        return e;
     if (strlen(text) >= sizeof(job->text))
         return failure(JP_ADDRESS_SYNTAX, __func__, "a name of %zu characters", strlen(text));
     *resolve = loop_object_new(loop, OBJECT_RESOLVE, sizeof(**resolve), extension, __func__);
@@ -203,12 +204,11 @@ int jp_resolve_start(struct jp_resolve **resolve, struct jp_loop *loop, const ch
 
 int jp_resolve_cancel(struct jp_resolve *resolve)
 {
+    int error = resolve ? loop_check(resolve->loop, __func__) : 0;
     struct job *job;
 
-    if (!resolve)
-        return 0;
-    if (loop_check(resolve->loop, __func__))
-        return JP_WRONG_THREAD;
+    if (!resolve || error)
+        return error;
     job = resolve->job;
     if (!job)
         return failure(JP_INVALID, __func__, "called in its own callback");
@@ -225,10 +225,10 @@ int jp_resolve_cancel(struct jp_resolve *resolve)
 
 void *jp_resolve_extension(struct jp_resolve *resolve)
 {
-    return resolve->extension;
+    return resolve ? resolve->extension : NULL;
 }
 
 struct jp_loop *jp_resolve_loop(const struct jp_resolve *resolve)
 {
-    return resolve->loop;
+    return resolve ? resolve->loop : NULL;
 }

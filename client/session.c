@@ -405,35 +405,37 @@ void session_deliver(jp_session *s)
 
 void *jp_session_extension(jp_session *session)
 {
-    return session->extension;
+    return session ? session->extension : NULL;
 }
 
 jp_loop *jp_session_loop(const jp_session *session)
 {
-    return session->endpoint->loop;
+    return session ? session->endpoint->loop : NULL;
 }
 
 jp_context *jp_session_context(const jp_session *session)
 {
-    return session->context;
+    return session ? session->context : NULL;
 }
 
 jp_listener *jp_session_listener(const jp_session *session)
 {
-    return session->listener && !session->listener->freed ? session->listener : NULL;
+    bool has = session && session->listener && !session->listener->freed;
+
+    return has ? session->listener : NULL;
 }
 
 int jp_session_is_resumed(const jp_session *session)
 {
-    return session->resumed && session->was_open;
+    return session && session->resumed && session->was_open;
 }
 
 int jp_session_is_open(const jp_session *session)
 {
-    return session->state == SESSION_OPEN;
+    return session && session->state == SESSION_OPEN;
 }
 
 jp_key jp_session_key(const jp_session *session)
 {
-    return session->key;
+    return session ? session->key : (jp_key){0};
 }

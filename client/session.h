@@ -149,6 +149,8 @@ uint64_t session_now(const jp_session *s);
 /* ---- stream.c ---- */
 
 extern const struct conn_ops session_ops;
+/* As session_check. */
+int stream_check(const jp_stream *stream, const char *what);
 jp_stream *stream_new(jp_session *s, uint32_t id);
 void stream_tell(jp_stream *stream, unsigned event);
 void stream_deliver(jp_stream *stream);

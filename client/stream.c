@@ -235,6 +235,11 @@ void stream_deliver(jp_stream *stream)
 
 /* ---- the program's calls ---- */
 
+int stream_check(const jp_stream *stream, const char *what)
+{
+    return stream ? session_check(stream->session, what) : failure(JP_INVALID, what, "no stream");
+}
+
 static struct conn_stream_config config_of(const jp_stream_options *o)
 {
     static const uint8_t protections[] = {
@@ -318,7 +323,7 @@ int jp_stream_open(jp_stream **stream, jp_session *session, int id,
 int jp_stream_configure(jp_stream *stream, const jp_stream_options *options)
 {
     struct conn_stream_config config;
-    int error = session_check(stream->session, __func__), e;
+    int error = stream_check(stream, __func__), e;
 
     if (!error && !options)
         error = failure(JP_INVALID, __func__, "no options");
@@ -326,6 +331,8 @@ int jp_stream_configure(jp_stream *stream, const jp_stream_options *options)
         error = check_options(options, __func__);
     if (error)
         return error;
+    if (!session_writes(stream->session))
+        return error_of(stream->session, -EPIPE, __func__);
     config = config_of(options);
     e = conn_configure(stream->session->conn, stream->id, &config);
     if (e < 0)
@@ -345,16 +352,17 @@ void stream_open_again(jp_stream *stream, uint64_t now)
 
 jp_stream *jp_stream_find(const jp_session *session, unsigned id)
 {
-    return find(session, id);
+    return session ? find(session, id) : NULL;
 }
 
 int jp_stream_finish(jp_stream *stream)
 {
-    jp_session *s = stream->session;
-    int error = session_check(s, __func__);
+    int error = stream_check(stream, __func__);
+    jp_session *s;
 
-    if (error || stream->finished || !session_writes(s))
+    if (error || stream->finished || !session_writes(stream->session))
         return error;
+    s = stream->session;
     stream->finished = true;
     conn_finish(s->conn, stream->id, session_now(s));
     session_touch(s);
@@ -363,11 +371,12 @@ int jp_stream_finish(jp_stream *stream)
 
 int jp_stream_reset(jp_stream *stream)
 {
-    jp_session *s = stream->session;
-    int error = session_check(s, __func__);
+    int error = stream_check(stream, __func__);
+    jp_session *s;
 
-    if (error || !session_writes(s))
+    if (error || !session_writes(stream->session))
         return error;
+    s = stream->session;
     stream->finished = true;
     conn_reset(s->conn, stream->id, session_now(s));
     session_touch(s);
@@ -376,7 +385,7 @@ int jp_stream_reset(jp_stream *stream)
 
 int jp_stream_pause(jp_stream *stream)
 {
-    int error = session_check(stream->session, __func__);
+    int error = stream_check(stream, __func__);
 
     if (!error)
         stream->paused = true;
@@ -385,7 +394,7 @@ int jp_stream_pause(jp_stream *stream)
 
 int jp_stream_resume(jp_stream *stream)
 {
-    int error = session_check(stream->session, __func__);
+    int error = stream_check(stream, __func__);
 
     if (error || !stream->paused)
         return error;
@@ -396,20 +405,20 @@ int jp_stream_resume(jp_stream *stream)
 
 size_t jp_stream_pending(const jp_stream *stream)
 {
-    return stream->pending;
+    return stream ? stream->pending : 0;
 }
 
 unsigned jp_stream_id(const jp_stream *stream)
 {
-    return stream->id;
+    return stream ? stream->id : 0;
 }
 
 jp_session *jp_stream_session(const jp_stream *stream)
 {
-    return stream->session;
+    return stream ? stream->session : NULL;
 }
 
 void *jp_stream_extension(jp_stream *stream)
 {
-    return stream->extension;
+    return stream ? stream->extension : NULL;
 }

@@ -73,11 +73,14 @@ void timers_expire(struct jp_loop *loop)
 int jp_timer_create(struct jp_timer **timer, struct jp_loop *loop, jp_timer_expired *expired,
                     size_t extension)
 {
+    int error;
+
     if (!timer || !loop || !expired)
         return failure(JP_INVALID, __func__, "NULL argument");
     *timer = NULL;
-    if (loop_check(loop, __func__))
-        return JP_WRONG_THREAD;
+    error = loop_check(loop, __func__);
+    if (error)
+        return error;
     *timer = loop_object_new(loop, OBJECT_TIMER, sizeof(**timer), extension, __func__);
     if (!*timer)
         return JP_NO_MEMORY;
@@ -86,12 +89,18 @@ int jp_timer_create(struct jp_timer **timer, struct jp_loop *loop, jp_timer_expi
     return 0;
 }
 
+static int check(const struct jp_timer *timer, const char *what)
+{
+    return timer ? loop_check(timer->loop, what) : failure(JP_INVALID, what, "no timer");
+}
+
 int jp_timer_start_at(struct jp_timer *timer, uint64_t at, uint64_t every)
 {
+    int error = check(timer, __func__);
     uint64_t now;
 
-    if (loop_check(timer->loop, __func__))
-        return JP_WRONG_THREAD;
+    if (error)
+        return error;
     now = loop_clock(timer->loop);
     withdraw(timer);
     timer->every = every;
@@ -103,30 +112,33 @@ int jp_timer_start_at(struct jp_timer *timer, uint64_t at, uint64_t every)
 
 int jp_timer_start(struct jp_timer *timer, uint64_t after, uint64_t every)
 {
-    if (loop_check(timer->loop, __func__))
-        return JP_WRONG_THREAD;
-    return jp_timer_start_at(timer, later(loop_clock(timer->loop), after), every);
+    int error = check(timer, __func__);
+
+    return error ? error : jp_timer_start_at(timer, later(loop_clock(timer->loop), after), every);
 }
 
 int jp_timer_stop(struct jp_timer *timer)
 {
-    if (loop_check(timer->loop, __func__))
-        return JP_WRONG_THREAD;
-    withdraw(timer);
-    return 0;
+    int error = check(timer, __func__);
+
+    if (!error)
+        withdraw(timer);
+    return error;
 }
 
 int jp_timer_is_running(const struct jp_timer *timer)
 {
-    return loop_check(timer->loop, __func__) ? JP_WRONG_THREAD : timer->running;
+    int error = check(timer, __func__);
+
+    return error ? error : timer->running;
 }
 
 int jp_timer_free(struct jp_timer *timer)
 {
-    if (!timer)
-        return 0;
-    if (loop_check(timer->loop, __func__))
-        return JP_WRONG_THREAD;
+    int error = timer ? check(timer, __func__) : 0;
+
+    if (!timer || error)
+        return error;
     withdraw(timer);
     loop_object_free(timer->loop, OBJECT_TIMER, timer);
     return 0;
@@ -134,10 +146,10 @@ int jp_timer_free(struct jp_timer *timer)
 
 void *jp_timer_extension(struct jp_timer *timer)
 {
-    return timer->extension;
+    return timer ? timer->extension : NULL;
 }
 
 struct jp_loop *jp_timer_loop(const struct jp_timer *timer)
 {
-    return timer->loop;
+    return timer ? timer->loop : NULL;
 }

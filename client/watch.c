@@ -32,12 +32,17 @@ static int ask(struct jp_watch *watch, unsigned events)
     return 0;
 }
 
+static int check(const struct jp_watch *watch, const char *what)
+{
+    return watch ? loop_check(watch->loop, what) : failure(JP_INVALID, what, "no watch");
+}
+
 int jp_watch_set(struct jp_watch *watch, unsigned events)
 {
-    int e;
+    int e = check(watch, __func__);
 
-    if (loop_check(watch->loop, __func__))
-        return JP_WRONG_THREAD;
+    if (e)
+        return e;
     if (events & ~(unsigned)(JP_READABLE | JP_WRITABLE))
         return failure(JP_INVALID, __func__, "events 0x%x", events);
     e = ask(watch, events);
@@ -53,8 +58,9 @@ int jp_watch_create(struct jp_watch **watch, struct jp_loop *loop, int fd, unsig
     if (!watch || !loop || !ready)
         return failure(JP_INVALID, __func__, "NULL argument");
     *watch = NULL;
-    if (loop_check(loop, __func__))
-        return JP_WRONG_THREAD;
+    error = loop_check(loop, __func__);
+    if (error)
+        return error;
     w = loop_object_new(loop, OBJECT_WATCH, sizeof(*w), extension, __func__);
     if (!w)
         return JP_NO_MEMORY;
@@ -72,10 +78,10 @@ int jp_watch_create(struct jp_watch **watch, struct jp_loop *loop, int fd, unsig
 
 int jp_watch_free(struct jp_watch *watch)
 {
-    if (!watch)
-        return 0;
-    if (loop_check(watch->loop, __func__))
-        return JP_WRONG_THREAD;
+    int error = watch ? check(watch, __func__) : 0;
+
+    if (!watch || error)
+        return error;
     ask(watch, 0); /* fails when the descriptor is closed already: then the kernel knows */
     forget(watch);
     loop_object_free(watch->loop, OBJECT_WATCH, watch);
@@ -84,15 +90,15 @@ int jp_watch_free(struct jp_watch *watch)
 
 void *jp_watch_extension(struct jp_watch *watch)
 {
-    return watch->extension;
+    return watch ? watch->extension : NULL;
 }
 
 struct jp_loop *jp_watch_loop(const struct jp_watch *watch)
 {
-    return watch->loop;
+    return watch ? watch->loop : NULL;
 }
 
 int jp_watch_fd(const struct jp_watch *watch)
 {
-    return watch->fd;
+    return watch ? watch->fd : failure(JP_INVALID, __func__, "no watch");
 }

@@ -4,6 +4,9 @@
  * - Functions return 0, a count, or a negative enum jp_error; jp_error_detail() says more.
  * - An object belongs to its loop and is used in the loop's thread only; any other use is refused
  *   with JP_WRONG_THREAD. What may be called from any thread says so.
+ * - NULL where an object or a buffer belongs is JP_INVALID; functions that return no error answer
+ *   NULL, 0 or zeros then. _free functions take it. An object that is over and not freed yet may be
+ *   asked anything; what it can do no more is ..._CLOSED, or JP_INVALID.
  * - An extension is memory of the caller's, of the size asked for at creation: zeroed, aligned for
  *   any type, living as long as its object.
  * - Times are in microseconds. */

@@ -37,6 +37,28 @@ int jp_socket_bind(jp_socket *socket, const jp_address *addresses, size_t n);
  * then never will be (JP_CONNECT_TIMEOUT). A socket connects once. */
 int jp_socket_connect(jp_socket *socket, const char *server, int64_t timeout);
 
+/* What the next session with this server can be resumed with (callback `resumption`, session.h):
+ * the newest that was not asked for yet, into data[size], JP_RESUMPTION_MAX bytes at least; returns
+ * how many they are. JP_RECEIVE_WOULD_BLOCK: none came in time; JP_RECEIVE_CLOSED: nor will one. */
+int jp_socket_resumption(jp_socket *socket, void *data, size_t size, int64_t timeout);
+
+/* A message to be sent before the session is open. It may be read twice, and must do no harm
+ * then. */
+typedef struct jp_early {
+    const void *data;
+    size_t size;
+    const jp_stream_options
+        *options; /* of a stream not named before; `early` goes without saying */
+    int stream;   /* its id, or JP_STREAM_ANY: then it is set to the one it got */
+} jp_early;
+/* As jp_socket_connect and jp_connect_resume: the n messages go in the first packet, as far as they
+ * fit, and in any case before all others. 0 when the session is open, resumed or not. Nothing is
+ * connected if one of the messages is refused. */
+int jp_socket_resume(jp_socket *socket, const char *server, const void *resumption, size_t size,
+                     jp_early *early, size_t n, int64_t timeout);
+/* As jp_session_is_resumed. */
+int jp_socket_is_resumed(jp_socket *socket);
+
 /* ---- servers ---- */
 
 int jp_server_create(jp_server **server, const jp_settings *settings);

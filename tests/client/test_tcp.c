@@ -1,37 +1,17 @@
 /* TCP where UDP does not get through: found when connecting and later, and what strangers can do
- * there. UDP is taken away by a filter on the receiving sockets, which drops all. */
-#include <linux/filter.h>
+ * there. */
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "bytes.h"
+#include "deaf.h"
 #include "sessions.h"
 #include "tcp.h"
 
-/* ---- taking UDP away ---- */
-
-static void deafen(int fd, bool deaf)
-{
-    struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-    struct sock_fprog nothing = {.len = 1, .filter = code};
-    int unused = 0;
-
-    if (deaf)
-        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &nothing, sizeof(nothing)),
-                         0);
-    else /* those opened meanwhile have none */
-        setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
-}
-
-/* All UDP sockets of the world hear nothing, or hear again. */
 static void block_udp(struct world *w, bool blocked)
 {
-    struct endpoint *e = w->loop->endpoint;
-
-    for (unsigned i = 0; i < e->n_sockets; i++)
-        if (e->sockets[i] && !e->sockets[i]->tcp)
-            deafen(e->sockets[i]->udp.fd, blocked);
+    deafen_all(w->loop->endpoint, blocked);
 }
 
 /* How the client's newest packets go. */
@@ -380,7 +360,7 @@ static void bounds_what_waits(void **state)
     assert_int_equal(jp_stream_send(stream, data, size), 0);
     for (int i = 0; i < 100; i++) {
         jp_loop_run_once(w.loop, 10000);
-        assert_true(t->out_used <= TCP_OUT_BYTES);
+        assert_true(t->out.used <= TCP_OUT_BYTES);
     }
     jp_watch_set(watch, JP_READABLE);
     run_until(&w, &w.client.messages, 2);
