@@ -80,6 +80,7 @@ static bool address_parse(const char *text, struct config_address *out)
     const char *slash = strchr(text, '/');
     char ip[INET6_ADDRSTRLEN];
     char *end;
+    struct in6_addr ip6; /* aligned, which out->ip is not */
     unsigned long prefix;
 
     if (!slash || (size_t)(slash - text) >= sizeof(ip) || !isdigit((unsigned char)slash[1]))
@@ -95,12 +96,12 @@ static bool address_parse(const char *text, struct config_address *out)
         /* not 0.0.0.0/8, loopback, multicast or above */
         return prefix <= 32 && out->ip[12] && out->ip[12] != 127 && out->ip[12] < 224;
     }
-    if (inet_pton(AF_INET6, ip, out->ip) != 1 || prefix > 128)
+    if (inet_pton(AF_INET6, ip, &ip6) != 1 || prefix > 128)
         return false;
+    memcpy(out->ip, &ip6, sizeof(out->ip));
     out->prefix_len = (uint8_t)prefix;
-    return out->ip[0] != 0xff && !IN6_IS_ADDR_UNSPECIFIED((const struct in6_addr *)out->ip) &&
-           !IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)out->ip) &&
-           !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)out->ip);
+    return !IN6_IS_ADDR_MULTICAST(&ip6) && !IN6_IS_ADDR_UNSPECIFIED(&ip6) &&
+           !IN6_IS_ADDR_LOOPBACK(&ip6) && !IN6_IS_ADDR_V4MAPPED(&ip6);
 }
 
 static void check_addresses(struct complaints *c, const char *port_key, const struct raw_port *raw,

@@ -1,10 +1,11 @@
-/* Runs a harness without libFuzzer: its seeds, then a fixed number of seeded random mutations of
- * them.
+/* Runs a harness without libFuzzer: its seeds, those it makes and those of a corpus, then a fixed
+ * number of seeded random mutations of them.
  *
- *   fuzz_NAME [-n ITERATIONS] [-s SEED] [FILE...]     run; with files, only those
- *   fuzz_NAME -w DIRECTORY                            write the seeds as a corpus for libFuzzer
+ *   fuzz_NAME [-n ITERATIONS] [-s SEED] [FILE|DIRECTORY...]     run, with these seeds too
+ *   fuzz_NAME -w DIRECTORY                  write the seeds it makes as a corpus for libFuzzer
  *
  * An input that crashes is left in the working directory as crash-NAME. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,6 +21,13 @@ static struct {
     size_t size;
     char file[PATH_MAX]; /* where to leave it when it crashes */
 } input;
+
+/* What mutations begin with. */
+static struct seed {
+    uint8_t *bytes;
+    size_t size;
+} * seeds;
+static unsigned n_seeds;
 
 /* Sanitizers end in abort(), so that leave_input sees it. */
 const char *__asan_default_options(void);
@@ -57,10 +65,17 @@ static void run_input(void)
     free(copy);
 }
 
-static void mutate_once(struct rng *rng, unsigned seeds)
+static void set_input(const struct seed *seed)
+{
+    input.size = seed->size;
+    memcpy(input.bytes, seed->bytes, seed->size);
+}
+
+static void mutate_once(struct rng *rng)
 {
     static const uint8_t edges[] = {0x00, 0x01, 0x3f, 0x40, 0x7f, 0x80, 0xbf, 0xc0, 0xfe, 0xff};
-    uint8_t *b = input.bytes, other[FUZZ_INPUT_MAX];
+    const struct seed *other;
+    uint8_t *b = input.bytes;
     size_t at = rng_below(rng, input.size + 1), left = input.size - at;
     size_t room = FUZZ_INPUT_MAX - input.size, n = 1 + rng_below(rng, 16);
 
@@ -92,41 +107,87 @@ static void mutate_once(struct rng *rng, unsigned seeds)
         input.size += n;
         break;
     case 6: /* the end of another seed */
-        n = fuzz_seed((unsigned)rng_below(rng, seeds), other);
-        if (at < n) {
-            memcpy(b + at, other + at, n - at);
-            input.size = n;
+        other = &seeds[rng_below(rng, n_seeds)];
+        if (at < other->size) {
+            memcpy(b + at, other->bytes + at, other->size - at);
+            input.size = other->size;
         }
         break;
     }
 }
 
 /* One of the seeds mutated a little, or random bytes. */
-static void make_input(struct rng *rng, unsigned seeds)
+static void make_input(struct rng *rng)
 {
     if (rng_below(rng, 16) == 0) {
         input.size = rng_below(rng, 256);
         rng_fill(rng, input.bytes, input.size);
         return;
     }
-    input.size = fuzz_seed((unsigned)rng_below(rng, seeds), input.bytes);
+    set_input(&seeds[rng_below(rng, n_seeds)]);
     for (uint64_t n = 1 + rng_below(rng, 6); n > 0; n--)
-        mutate_once(rng, seeds);
+        mutate_once(rng);
 }
 
-static void run_files(char **files, int n)
-{
-    for (int i = 0; i < n; i++) {
-        FILE *f = fopen(files[i], "rb");
+/* ---- seeds ---- */
 
-        if (!f) {
-            fprintf(stderr, "%s: %s\n", files[i], strerror(errno));
-            exit(2);
-        }
-        input.size = fread(input.bytes, 1, sizeof(input.bytes), f);
-        fclose(f);
-        run_input();
+static void add_seed(const uint8_t *bytes, size_t size)
+{
+    seeds = realloc(seeds, (n_seeds + 1) * sizeof(*seeds));
+    seeds[n_seeds++] = (struct seed){exact_copy(bytes, size), size};
+}
+
+static void add_made(void)
+{
+    for (unsigned i = 0; (input.size = fuzz_seed(i, input.bytes)) > 0; i++)
+        add_seed(input.bytes, input.size);
+}
+
+static void add_file(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+
+    if (!f) {
+        fprintf(stderr, "%s: %s\n", path, strerror(errno));
+        exit(2);
     }
+    input.size = fread(input.bytes, 1, sizeof(input.bytes), f);
+    fclose(f);
+    add_seed(input.bytes, input.size);
+}
+
+/* In the order of names: a seed makes the same run everywhere. */
+static void add_directory(const char *path)
+{
+    char file[PATH_MAX];
+    struct dirent **entry;
+    int n = scandir(path, &entry, NULL, alphasort);
+
+    for (int i = 0; i < n; i++) {
+        snprintf(file, sizeof(file), "%s/%s", path, entry[i]->d_name);
+        if (entry[i]->d_name[0] != '.')
+            add_file(file);
+        free(entry[i]);
+    }
+    if (n >= 0)
+        free(entry);
+}
+
+static void add_path(const char *path)
+{
+    struct stat s;
+
+    if (stat(path, &s) == 0 && S_ISDIR(s.st_mode))
+        add_directory(path);
+    else
+        add_file(path);
+}
+
+static void forget_seeds(void)
+{
+    for (unsigned i = 0; i < n_seeds; i++)
+        free(seeds[i].bytes);
+    free(seeds);
 }
 
 static void write_seeds(const char *directory)
@@ -143,15 +204,16 @@ static void write_seeds(const char *directory)
 static void run_mutations(uint64_t seed, unsigned long iterations)
 {
     struct rng rng = rng_new(seed);
-    unsigned seeds = 0;
 
-    for (; (input.size = fuzz_seed(seeds, input.bytes)) > 0; seeds++)
-        run_input();
-    for (unsigned long i = 0; i < iterations; i++) {
-        make_input(&rng, seeds);
+    for (unsigned i = 0; i < n_seeds; i++) {
+        set_input(&seeds[i]);
         run_input();
     }
-    printf("%u seeds, %lu mutations\n", seeds, iterations);
+    for (unsigned long i = 0; i < iterations; i++) {
+        make_input(&rng);
+        run_input();
+    }
+    printf("%u seeds, %lu mutations\n", n_seeds, iterations);
 }
 
 int main(int argc, char **argv)
@@ -179,9 +241,10 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (optind < argc)
-        run_files(argv + optind, argc - optind);
-    else
-        run_mutations(seed, iterations);
+    add_made();
+    for (int i = optind; i < argc; i++)
+        add_path(argv[i]);
+    run_mutations(seed, iterations);
+    forget_seeds();
     return 0;
 }

@@ -1,0 +1,1 @@
+pcall(jetgen.expect, false, 'so')

@@ -1,0 +1,42 @@
+/* What a jetperf asks of another. What holds: a plan that is taken is within its limits and says
+ * the same when it is told on; one that is not is refused for a reason. */
+#include <string.h>
+
+#include "fuzz.h"
+#include "jetperf.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    json_t *json = json_loadb((const char *)data, size, 0, NULL), *told;
+    struct plan plan = {0}, again = {0};
+    char why[128] = "";
+
+    if (!json)
+        return 0;
+    if (!plan_from_json(&plan, json, why, sizeof(why))) {
+        FUZZ_CHECK(why[0] != '\0');
+        json_decref(json);
+        return 0;
+    }
+    FUZZ_CHECK(plan.streams >= 1 && plan.streams <= STREAMS_MAX);
+    FUZZ_CHECK(plan.size >= 1 && plan.size <= JP_MESSAGE_MAX && (plan.bytes || plan.time));
+    told = plan_to_json(&plan);
+    FUZZ_CHECK(told && plan_from_json(&again, told, why, sizeof(why)));
+    FUZZ_CHECK(memcmp(&plan, &again, sizeof(plan)) == 0);
+    json_decref(told);
+    json_decref(json);
+    return 0;
+}
+
+size_t fuzz_seed(unsigned index, uint8_t *out)
+{
+    struct plan plan = {.up = index % 2, .streams = index + 1, .size = 1000, .time = 1000000};
+    json_t *json = plan_to_json(&plan);
+    char *text = json_dumps(json, JSON_COMPACT);
+    size_t n = strlen(text);
+
+    memcpy(out, text, n);
+    free(text);
+    json_decref(json);
+    return index < 4 ? n : 0;
+}
