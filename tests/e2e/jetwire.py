@@ -214,6 +214,7 @@ class Handshake:
             "parameters": read_parameters(tail[5 : 5 + tail[4]]),
             "c2s": derive(hs, "client to server", t2, 32),
             "s2c": derive(hs, "server to client", t2, 32),
+            "resumption": derive(hs, "resumption", t2, 32),
         }
 
 

@@ -1,14 +1,23 @@
-"""docs/protocol.md is enough to write a client: jetwire.py, written from it, reproduces its worked example."""
+"""docs/protocol.md is enough to write a client: jetwire.py and jetresume.py, written from it, reproduce its worked
+examples."""
 
 import os
 import pathlib
 import re
 
+import jetresume
 import jetwire as w
 import pytest
 
 BUILD = pathlib.Path(os.environ.get("JETPLANE_BUILD", "build"))
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "protocol.md"
+
+
+def values(text):
+    return {
+        m[1].strip(): bytes.fromhex(re.sub(r"\s", "", m[2]))
+        for m in re.finditer(r"^    (\S[^=\n]*?) =\s((?:\s*[0-9a-f]{2,64}\s*$)+)", text, re.M)
+    }
 
 
 class Example:
@@ -19,10 +28,8 @@ class Example:
         self.sections = {
             part.split("\n", 1)[0].strip(): part.split("\n", 1)[1] for part in text.split("\n### ")[1:]
         }
-        self.values = {}
-        for m in re.finditer(r"^    (\S[^=\n]*?) =\s((?:\s*[0-9a-f]{2,64}\s*$)+)", text, re.M):
-            # the resumption at the end gives some names a second time
-            self.values.setdefault(m[1].strip(), bytes.fromhex(re.sub(r"\s", "", m[2])))
+        before, after = text.split("\n### A resumption\n")
+        self.values, self.resumed = values(before), values(after)
 
     def __getitem__(self, name):
         return self.values[name]
@@ -66,6 +73,7 @@ def test_hello_and_keys(example, kem):
         "idle_timeout_ms": 30000, "max_streams": 256, "max_packet": 1472, "fec_k": 20, "fec_r": 4,
     }
     assert (done["c2s"], done["s2c"]) == (example["c2s[0]"], example["s2c[0]"])
+    assert done["resumption"] == example["resumption"]
     for way in "c2s", "s2c":
         keys = w.Keys(done["suite"], done[way])
         assert keys.material(0) == example[f"{way} key, epoch 0"] + example[f"{way} salt, epoch 0"]
@@ -103,3 +111,53 @@ def test_fec_block(example):
     for lost in 0, 1:
         sources = {1 - lost: len(frames[1 - lost]).to_bytes(2, "big") + frames[1 - lost]}
         assert w.fec_recover(2, sources, {0: repair[5:]}) == {lost: frames[lost]}
+
+
+def resume_hello(example, **more):
+    r = example.resumed
+    params = r["ResumeHello"][104 : 104 + r["ResumeHello"][47]]
+    early = w.stream_frame(1, 0, b"Hello, Jetplane!")
+    return jetresume.resume_hello(
+        example["resumption"], r["ticket"], w.AES256_GCM, 0x10203040, r["client random"], r["client x25519 secret"],
+        params, early, **more,
+    )
+
+
+def test_resume_hello(example):
+    r, hello = example.resumed, resume_hello(example)
+    assert jetresume.early_digest(hello) == r["H"]
+    assert w.derive(example["resumption"], "early", r["H"], 36) == r["early key"] + r["early salt"]
+    assert hello == r["ResumeHello"]
+    assert jetresume.read_early(hello, example["resumption"]) == w.stream_frame(1, 0, b"Hello, Jetplane!")
+    with_cookie = resume_hello(example, cookie=bytes(range(24)))
+    assert jetresume.early_digest(with_cookie) == r["H"]
+    assert with_cookie[160:] == hello[160:]
+
+
+def test_resume_accept(example):
+    r = example.resumed
+    hello, secret = r["ResumeHello"], r["client x25519 secret"]
+    answer, server = jetresume.accept(hello, example["resumption"], r["server x25519 secret"], 0x50607080)
+    assert answer == r["ResumeAccept"]
+    client = jetresume.finish(hello, answer, example["resumption"], secret)
+    for side in server, client:
+        assert side.server_spi == 0x50607080
+        assert side.sh == r["sh key"] + r["sh salt"]
+        assert (side.t0, side.hs, side.t1) == (r["T0"], r["hs"], r["T1"])
+        assert (side.finished, side.t2) == (r["finished"], r["T2"])
+        assert (side.c2s, side.s2c, side.resumption) == (r["c2s[0]"], r["s2c[0]"], r["resumption"])
+    assert jetresume.exchange(secret, answer[12:44]) == r["x25519"]
+
+
+def test_damaged_resumption_is_ignored(example):
+    r, resumption = example.resumed, example["resumption"]
+    for at in (0, 9, 12, 44, 72, 104, 160, 300, 1343):
+        damaged = bytearray(r["ResumeHello"])
+        damaged[at] ^= 1
+        with pytest.raises((w.Ignore, KeyError)):
+            jetresume.read_early(bytes(damaged), resumption)
+    for at in range(96):
+        damaged = bytearray(r["ResumeAccept"])
+        damaged[at] ^= 1
+        with pytest.raises(w.Ignore):
+            jetresume.finish(r["ResumeHello"], bytes(damaged), resumption, r["client x25519 secret"])
