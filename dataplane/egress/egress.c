@@ -8,7 +8,12 @@
 
 struct egress *egress_new(int socket)
 {
-    return rte_zmalloc_socket("egress", sizeof(struct egress), RTE_CACHE_LINE_SIZE, socket);
+    struct egress *e =
+        rte_zmalloc_socket("egress", sizeof(struct egress), RTE_CACHE_LINE_SIZE, socket);
+
+    for (unsigned port = 0; e && port < JP_PORTS_MAX; port++)
+        e->tx[port].room = BURST_MAX;
+    return e;
 }
 
 int egress_session_start(struct lcore *lc, struct session *s, unsigned k, unsigned r)
@@ -66,6 +71,7 @@ void egress_run(struct lcore *lc)
     struct egress *e = lc->egress;
 
     e->running = true;
+    tx_flush(lc);
     while (e->head != e->tail) {
         schedule_burst(e);
         lap(lc, JP_schedule_cycles);

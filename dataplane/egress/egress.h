@@ -50,6 +50,11 @@ void egress_raw(struct lcore *lc, struct rte_mbuf *m, uint16_t port);
 void egress_datagram(struct lcore *lc, const struct jp_path *path, const uint8_t *bytes,
                      uint32_t len);
 
+/* How many packets of full sessions may now be submitted to a port, by its index, before the next
+ * egress_run; 0: it is full, and some still wait. What others send through a full port is dropped.
+ */
+unsigned egress_room(const struct lcore *lc, unsigned port);
+
 /* Take everything submitted through the stages and send it; once a turn. Submitting into a full
  * queue does the same first. */
 void egress_run(struct lcore *lc);

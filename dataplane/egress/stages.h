@@ -42,10 +42,13 @@ struct egress_burst {
     struct item item[BURST_MAX];
 };
 
-/* What leaves through one port in this burst. */
+/* What leaves through one port: first what waits for it since it was full, of full sessions only,
+ * BURST_MAX at most; then what this burst adds. */
 struct tx_buffer {
     uint16_t n;
-    struct rte_mbuf *m[BURST_MAX];
+    uint16_t room;             /* packets that full sessions may send at once while none waits */
+    bool waits[2 * BURST_MAX]; /* or else is dropped when the port is full */
+    struct rte_mbuf *m[2 * BURST_MAX];
 };
 
 struct egress {
@@ -62,6 +65,8 @@ void frame_burst(struct egress_burst *b);
 void fec_burst(struct lcore *lc, struct egress_burst *b);
 void encrypt_burst(struct lcore *lc, struct egress_burst *b);
 void tx_burst(struct lcore *lc, struct egress_burst *b);
+/* Hand the ports what waits for them. */
+void tx_flush(struct lcore *lc);
 
 /* Append to the queue (submit.c). Takes m. */
 void egress_submit(struct lcore *lc, struct session *s, struct rte_mbuf *m, enum item_kind kind,

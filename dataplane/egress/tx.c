@@ -4,7 +4,27 @@
 #include "relay.h"
 #include "stages.h"
 
-/* Hand a port what it takes now; the rest is dropped, never waited for. */
+/* The port took so many. Of the rest full sessions' packets wait, for a loss would slow down
+ * whoever it hits, and nobody sends more until they are gone; the others are dropped. While it is
+ * full no more than it takes is sealed at a time: what waits delays what is more urgent. */
+static void keep_rest(struct lcore *lc, struct tx_buffer *tx, uint16_t sent)
+{
+    uint16_t kept = 0;
+
+    for (unsigned i = sent; i < tx->n; i++) {
+        if (tx->waits[i] && kept < BURST_MAX) {
+            tx->waits[kept] = true;
+            tx->m[kept++] = tx->m[i];
+        } else {
+            rte_pktmbuf_free(tx->m[i]);
+        }
+    }
+    count(lc, JP_tx_full, tx->n - sent - kept);
+    tx->room = kept > 0 ? RTE_MAX(sent, (uint16_t)1) : (uint16_t)RTE_MIN(2 * tx->room, BURST_MAX);
+    tx->n = kept;
+}
+
+/* Hand a port what it takes now. */
 static void flush(struct lcore *lc, uint16_t port, struct tx_buffer *tx)
 {
     uint64_t bytes = 0;
@@ -15,11 +35,27 @@ static void flush(struct lcore *lc, uint16_t port, struct tx_buffer *tx)
 
     for (unsigned i = sent; i < tx->n; i++)
         bytes -= tx->m[i]->pkt_len;
-    rte_pktmbuf_free_bulk(tx->m + sent, tx->n - sent);
     count(lc, JP_tx_packets, sent);
     count(lc, JP_tx_bytes, bytes);
-    count(lc, JP_tx_full, tx->n - sent);
-    tx->n = 0;
+    keep_rest(lc, tx, sent);
+}
+
+void tx_flush(struct lcore *lc)
+{
+    const struct dataplane *dp = lc->dp;
+
+    for (unsigned port = 0; port < dp->ports; port++)
+        if (lc->egress->tx[port].n > 0)
+            flush(lc, dp->port[port].id, &lc->egress->tx[port]);
+}
+
+unsigned egress_room(const struct lcore *lc, unsigned port)
+{
+    const struct tx_buffer *tx = &lc->egress->tx[port];
+
+    if (port == lc->dp->ports)
+        return RTE_MIN(rte_ring_free_count(lc->relay_out), (unsigned)BURST_MAX);
+    return tx->n == 0 ? tx->room : 0;
 }
 
 void tx_burst(struct lcore *lc, struct egress_burst *b)
@@ -31,6 +67,7 @@ void tx_burst(struct lcore *lc, struct egress_burst *b)
         unsigned port = port_index(dp, b->item[i].port);
 
         if (likely(port < dp->ports)) {
+            tx[port].waits[tx[port].n] = b->item[i].kind == ITEM_NUMBERED;
             tx[port].m[tx[port].n++] = b->item[i].m;
         } else if (b->item[i].port == JP_IPC_RELAY_PORT) {
             relay_send(lc, b->item[i].s, b->item[i].m);
@@ -39,7 +76,5 @@ void tx_burst(struct lcore *lc, struct egress_burst *b)
             rte_pktmbuf_free(b->item[i].m);
         }
     }
-    for (unsigned port = 0; port < dp->ports; port++)
-        if (tx[port].n > 0)
-            flush(lc, dp->port[port].id, &tx[port]);
+    tx_flush(lc);
 }

@@ -127,7 +127,8 @@ struct transports *transports_new(const struct config *config)
     }
     lay_out(ts, &n, ts->pages);
     ts->pools.table_key = (uint32_t)rte_rand();
-    drr_init(&ts->drr, CONN_PACKET_MAX);
+    for (unsigned port = 0; port <= JP_PORTS_MAX; port++)
+        drr_init(&ts->drr[port], symbol_max(config));
     TAILQ_INIT(&ts->waiting);
     for (unsigned i = 0; i < sizeof(ts->pattern); i++)
         ts->pattern[i] = (uint8_t)i;

@@ -1,5 +1,7 @@
-/* Full sessions send in turns, the urgent first (drr.h): each packet's frames are written where
- * they leave from, under the number they will be sealed with. */
+/* Full sessions send in turns, the urgent first (drr.h), as much as the port of their path takes:
+ * each packet's frames are written where they leave from, under the number they will be sealed
+ * with.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -111,11 +113,34 @@ int transport_send(struct transport *t)
     return (int)packet.len;
 }
 
-/* The session's turn is over: until its time comes, or something happens. */
-static void leave(struct transport *t)
+/* ---- turns ---- */
+
+static struct drr *drr_of(const struct transport *t)
 {
-    drr_remove(&t->lc->transports->drr, &t->turn);
-    session_schedule(t->lc, t->session);
+    return &t->lc->transports->drr[t->port];
+}
+
+void transport_leave(struct transport *t)
+{
+    drr_remove(drr_of(t), &t->turn);
+}
+
+static void enter(struct transport *t, enum drr_priority priority)
+{
+    t->port = (uint8_t)port_index(t->lc->dp, t->session->path.port);
+    drr_add(drr_of(t), &t->turn, priority);
+}
+
+void transport_touch(struct transport *t)
+{
+    unsigned priority = conn_priority(conn_of(t));
+
+    if (!drr_waits(&t->turn)) {
+        enter(t, priority < DRR_PRIORITIES ? priority : DRR_SYSTEM);
+    } else if (priority < t->turn.priority) {
+        transport_leave(t);
+        enter(t, priority);
+    }
 }
 
 /* What is most urgent of it may have changed. */
@@ -125,16 +150,16 @@ static void requeue(struct transport *t)
 
     if (priority == t->turn.priority || priority == DRR_PRIORITIES)
         return;
-    drr_remove(&t->lc->transports->drr, &t->turn);
-    drr_add(&t->lc->transports->drr, &t->turn, priority);
+    transport_leave(t);
+    enter(t, priority);
 }
 
-unsigned transports_send(struct lcore *lc)
+/* At most max packets, in turns. -EAGAIN: no packet buffer; else how many. */
+static int send_turns(struct lcore *lc, struct drr *drr, unsigned max)
 {
-    struct drr *drr = &lc->transports->drr;
-    unsigned sent = 0;
+    int sent = 0;
 
-    while (sent < PACKETS_A_TURN) {
+    while (sent < (int)max) {
         struct drr_node *node = drr_next(drr);
         struct transport *t = node ? container_of(node, struct transport, turn) : NULL;
         int bytes;
@@ -143,14 +168,41 @@ unsigned transports_send(struct lcore *lc)
             break;
         bytes = t->session->doom ? 0 : transport_send(t);
         if (bytes < 0)
-            break;
-        if (bytes == 0) {
-            leave(t);
+            return bytes;
+        if (bytes == 0) { /* until its time comes, or something happens */
+            transport_leave(t);
+            session_schedule(lc, t->session);
             continue;
         }
         drr_charge(drr, node, (uint32_t)bytes);
         requeue(t);
         sent++;
     }
+    return sent;
+}
+
+/* Through one port, no more than it takes. */
+static unsigned send_through(struct lcore *lc, unsigned port)
+{
+    struct drr *drr = &lc->transports->drr[port];
+    unsigned total = 0, room;
+
+    while (total < PACKETS_A_TURN && drr_next(drr) && (room = egress_room(lc, port)) > 0) {
+        int sent = send_turns(lc, drr, RTE_MIN(room, PACKETS_A_TURN - total));
+
+        egress_run(lc);
+        if (sent <= 0)
+            break;
+        total += (unsigned)sent;
+    }
+    return total;
+}
+
+unsigned transports_send(struct lcore *lc)
+{
+    unsigned sent = 0;
+
+    for (unsigned port = 0; port <= lc->dp->ports; port++)
+        sent += send_through(lc, port);
     return sent;
 }

@@ -32,8 +32,8 @@ struct transports {
     struct pool sessions; /* of transport_size() bytes */
     struct pool readers;
     struct pool echo[ECHO_SIZES];
-    struct drr drr;                /* sessions with something to send */
-    struct transport_list waiting; /* those whose service has work */
+    struct drr drr[JP_PORTS_MAX + 1]; /* sessions with something to send, by port */
+    struct transport_list waiting;    /* those whose service has work */
     uint32_t n_waiting;
     void *pages;
     size_t size; /* of pages */
@@ -59,6 +59,7 @@ struct transport {
     struct lcore *lc;
     const struct service *service;
     struct drr_node turn;
+    uint8_t port; /* whose turn: the index of its path's, as in dp->port */
     TAILQ_ENTRY(transport) next;
     bool waits;        /* in that list */
     uint16_t unproven; /* bytes it may send before the client has confirmed its keys */
@@ -88,8 +89,6 @@ static inline struct conn *conn_of(const struct transport *t)
 void service_wait(struct transport *t);
 /* Nothing more may be sent before the client has confirmed its keys. */
 bool transport_held(const struct transport *t);
-/* There may be something to send: see that it is. */
-void transport_touch(struct transport *t);
 /* Note that the sink took in `len` bytes. */
 static inline void count_delivered(struct transport *t, uint32_t len)
 {
@@ -99,8 +98,12 @@ static inline void count_delivered(struct transport *t, uint32_t len)
 
 enum { UNPROVEN_FRAMES = 1200 }; /* of a packet before that */
 
-/* send.c: the sessions in turns send what they may. Returns packets. */
+/* send.c: the sessions in turns send what they and the ports may. Returns packets. */
 unsigned transports_send(struct lcore *lc);
+/* There may be something to send, or something more urgent: see that it is. */
+void transport_touch(struct transport *t);
+/* It does not wait for its turn any more. */
+void transport_leave(struct transport *t);
 /* One packet, if there is any: its UDP payload's bytes, 0: none now, -EAGAIN: no packet buffer. */
 int transport_send(struct transport *t);
 

@@ -226,7 +226,7 @@ void transport_end(struct lcore *lc, struct session *s)
         next = r->next;
         pool_put(&ts->readers, r);
     }
-    drr_remove(&ts->drr, &t->turn);
+    transport_leave(t);
     unwait(t);
     pool_put(&ts->sessions, t);
     lc->counter[JP_sessions_full]--;
@@ -234,15 +234,6 @@ void transport_end(struct lcore *lc, struct session *s)
 }
 
 /* ---- turns ---- */
-
-void transport_touch(struct transport *t)
-{
-    unsigned priority = conn_priority(conn_of(t));
-
-    if (!drr_waits(&t->turn))
-        drr_add(&t->lc->transports->drr, &t->turn,
-                priority < DRR_PRIORITIES ? priority : DRR_SYSTEM);
-}
 
 void service_wait(struct transport *t)
 {
@@ -311,6 +302,7 @@ static void follow_path(struct lcore *lc, struct session *s)
             path->peer_port != s->path.peer_port)
             count(lc, JP_paths_changed, 1);
         egress_session_path(lc, s, path);
+        transport_leave(s->full); /* of the other port; callers have it touched */
     }
 }
 
@@ -381,6 +373,8 @@ uint64_t transport_deadline(const struct lcore *lc, const struct session *s)
     const struct transport *t = s->full;
     uint64_t at = transport_held(t) ? UINT64_MAX : conn_deadline(conn_of(t), lc->now);
 
+    if (drr_waits(&t->turn)) /* what is due may be that it sends, which no timer makes sooner */
+        at = RTE_MAX(at, lc->now + TIMER_TICK_US);
     return RTE_MIN(at, t->write_at);
 }
 

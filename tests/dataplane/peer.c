@@ -19,6 +19,7 @@ struct frame_on_link {
 };
 
 static struct peer *peers[PEERS_MAX];
+uint64_t peers_others;
 
 /* ---- the link ---- */
 
@@ -386,6 +387,7 @@ struct peer_stream *peer_open(struct peer *p, uint32_t messages,
 void peers_forget(void)
 {
     memset(peers, 0, sizeof(peers));
+    peers_others = 0;
 }
 
 /* ---- time ---- */
@@ -448,6 +450,7 @@ static void take_sent(struct plane *plane)
         struct peer *p = peer_of(m, &second);
 
         if (!p) {
+            peers_others++;
             rte_pktmbuf_free(m);
             continue;
         }

@@ -49,6 +49,8 @@ struct peer {
     uint64_t ce; /* mark so many packets to the plane CE */
 };
 
+extern uint64_t peers_others; /* packets that the plane sent to nobody of them */
+
 /* A client of worker 0 to a listener, with its session. Its link has a delay of 5 ms each way. */
 struct peer *peer_start(struct plane *plane, unsigned n, uint16_t listener);
 /* The session need not be over. */

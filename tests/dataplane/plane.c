@@ -24,6 +24,7 @@ struct plane_size plane_size = {
     .stream_chunks = 4096,
     .fec_blocks = 64,
     .fec_symbols = 512,
+    .tx_slots = RING,
 };
 
 static void eal_start(void)
@@ -37,12 +38,12 @@ static void eal_start(void)
     assert_true(rte_eal_init(RTE_DIM(args), args) >= 0);
 }
 
-static struct rte_ring *ring_new(const char *what, unsigned port, unsigned queue)
+static struct rte_ring *ring_new(const char *what, unsigned port, unsigned queue, unsigned slots)
 {
     char name[RTE_RING_NAMESIZE];
 
     snprintf(name, sizeof(name), "%s-%u-%u", what, port, queue);
-    struct rte_ring *ring = rte_ring_create(name, RING, SOCKET_ID_ANY, 0);
+    struct rte_ring *ring = rte_ring_create(name, slots, SOCKET_ID_ANY, RING_F_EXACT_SZ);
 
     assert_non_null(ring);
     return ring;
@@ -57,8 +58,8 @@ static void port_start(struct plane *plane, unsigned i)
     char name[16];
 
     for (unsigned q = 0; q < PLANE_LCORES; q++) {
-        plane->in[i][q] = ring_new("in", i, q);
-        plane->out[i][q] = ring_new("out", i, q);
+        plane->in[i][q] = ring_new("in", i, q, RING);
+        plane->out[i][q] = ring_new("out", i, q, plane_size.tx_slots);
     }
     snprintf(name, sizeof(name), "rings%u", i);
     int id = rte_eth_from_rings(name, plane->in[i], PLANE_LCORES, plane->out[i], PLANE_LCORES, 0);
@@ -238,7 +239,8 @@ int plane_teardown(void **state)
         sessions_shutdown(plane->dp.lcore[i], UINT32_MAX);
         assert_int_equal(session_table_count(plane->dp.lcore[i]->sessions), 0);
     }
-    plane_ignore_sent(plane);
+    while (plane_ignore_sent(plane) > 0) /* what waits for a port follows */
+        plane_turn(plane);
     plane_check_sum(plane);
     assert_int_equal(plane_count(plane, JP_held), 0);
     while (plane_event(plane, &event))

@@ -30,6 +30,7 @@ struct plane_size {
     bool hugepages;
     unsigned memory_mb, lcores; /* lcores <= PLANE_LCORES */
     unsigned mbufs, mbuf_cache, stream_chunks, fec_blocks, fec_symbols;
+    unsigned tx_slots; /* of a port's transmit queue, whose packets stay there until plane_sent */
 };
 extern struct plane_size plane_size;
 
