@@ -189,12 +189,14 @@ static bool parse_address(const char *text, struct config_address *to)
     struct addrinfo *found;
     char host[CONFIG_ADDRESS_TEXT];
     size_t len = colon ? (size_t)(colon - text) : 0;
+    unsigned long port;
     bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
 
     if (len == 0 || len >= sizeof(host) || brackets != (memchr(text, ':', len) != NULL))
         return false;
     snprintf(host, sizeof(host), "%.*s", (int)len - 2 * brackets, text + brackets);
-    if (atoi(colon + 1) == 0 || getaddrinfo(host, colon + 1, &hints, &found) != 0)
+    port = strtoul(colon + 1, NULL, 10); /* what is no number getaddrinfo refuses */
+    if (port == 0 || port > UINT16_MAX || getaddrinfo(host, colon + 1, &hints, &found) != 0)
         return false;
     memcpy(&to->bytes, found->ai_addr, found->ai_addrlen);
     to->len = found->ai_addrlen;

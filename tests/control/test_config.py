@@ -25,11 +25,11 @@ def test_reference_is_valid():
 def test_reference_has_every_key_and_default(tmp_path):
     """Every key of the reference is known, and every key that is known is in the reference."""
     reference = (ROOT / "docs/jetplaned.yaml").read_text()
-    in_reference = set(re.findall(r"^(?:# )?([a-z_]+):", reference, re.M))
+    in_reference = set(re.findall(r"^(?:# |  )?([a-z_]+):", reference, re.M))
     known = set(re.findall(r'CYAML_FIELD_\w+\(\s*"(\w+)"',
                            (ROOT / "control/config.c").read_text())) - {"per_second", "burst"}
     assert in_reference == known
-    for value in re.findall(r"^[a-z_]+: (.+)$", reference, re.M):
+    for value in re.findall(r"^(?:  )?[a-z_]+: (.+)$", reference, re.M):
         for part in re.findall(r"[\w./-]+", re.sub(r"(per_second|burst):", "", value)):
             assert part.replace("-", "_").lower() in defaults() or part in defaults(), part
 
@@ -43,7 +43,8 @@ def defaults():
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "log_level: error", "suites: [aes-256-gcm]",
                                   "handshakes: {burst: 5}", "control_group: ''",
-                                  "---\nmax_streams: 5\n...\n"])
+                                  "---\nmax_streams: 5\n...\n",
+                                  "tcp: {listen: ['0.0.0.0:4500', '[::]:4500']}"])
 def test_valid(tmp_path, text):
     good = check(tmp_path, text)
     assert good.returncode == 0, good.stderr
@@ -53,6 +54,16 @@ def test_valid(tmp_path, text):
 @pytest.mark.parametrize("text, said", [
     ("nonsense: 1", ":1: nonsense: there is no such key"),
     ("resets: {persecond: 1}", ":1: resets.persecond: there is no such key"),
+    ("tcp: {listen: [198.18.0.1]}", ":1: tcp.listen[0]: '198.18.0.1' is not ADDRESS:PORT or [ADDRESS]:PORT"),
+    ("tcp:\n  listen:\n  - 0.0.0.0:4500\n  - fd00::1:4500", ":4: tcp.listen[1]: 'fd00::1:4500' is not ADDRESS:PORT"),
+    ("tcp: {listen: ['0.0.0.0:0']}", ":1: tcp.listen[0]: '0.0.0.0:0' is not"),
+    ("tcp: {listen: ['0.0.0.0:65536']}", ":1: tcp.listen[0]: '0.0.0.0:65536' is not"),
+    ("tcp: {listen: ['localhost:4500']}", ":1: tcp.listen[0]: 'localhost:4500' is not"),
+    ("tcp: {listen: ['[198.18.0.1]:4500']}", ":1: tcp.listen[0]: '[198.18.0.1]:4500' is not"),
+    ("tcp: {listen: [':4500']}", ":1: tcp.listen[0]: ':4500' is not"),
+    ("tcp:\n  connections: 16385", ":2: tcp.connections: 16385 is not between 1 and 16384"),
+    ("tcp: {connections_per_prefix: 0}", ":1: tcp.connections_per_prefix: 0 is not between"),
+    ("tcp: {idle_timeout_ms: 100}", ":1: tcp.idle_timeout_ms: 100 is not between 20000 and"),
     ("log_level: loud", ":1: log_level: 'loud' is none of error, warning, info, debug"),
     ("max_streams: 5\n\ncookie: maybe", ":3: cookie: 'maybe' is none of auto, always, never"),
     ("idle_timeout_ms: 10", ":1: idle_timeout_ms: 10 is not between 1000 and 86400000"),
