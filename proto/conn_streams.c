@@ -419,19 +419,16 @@ static bool is_memory_short(const struct conn *c)
     return pool_left(blocks) < blocks->capacity / 2;
 }
 
-/* How soon a window must be used up to grow: memory that is short lets none. */
-static uint64_t growth_rtt(const struct conn *c)
-{
-    return is_memory_short(c) ? 0 : conn_rtt(c);
-}
-
-/* The session's window is what it may hold: memory that is short leaves it what it had first. */
+/* The session's window is what it may hold, whatever those of its streams are: memory that is short
+ * leaves it what it had first. */
 void session_credit(struct conn *c, uint64_t now)
 {
-    if (is_memory_short(c))
+    bool is_short = is_memory_short(c);
+
+    if (is_short)
         flow_rx_shrink(&c->rx, c->config.local.max_data);
 
-    uint64_t limit = flow_rx_update(&c->rx, growth_rtt(c), now);
+    uint64_t limit = flow_rx_update(&c->rx, is_short ? 0 : conn_rtt(c), now);
 
     if (limit > 0)
         c->max_data_due = limit;
@@ -439,7 +436,7 @@ void session_credit(struct conn *c, uint64_t now)
 
 void streams_credit(struct conn *c, struct conn_stream *s, uint64_t now)
 {
-    uint64_t limit = flow_rx_update(&s->rx, growth_rtt(c), now);
+    uint64_t limit = flow_rx_update(&s->rx, conn_rtt(c), now);
 
     if (limit > 0 && !reassembly_done(&s->in)) {
         s->max_due = limit;

@@ -1,4 +1,4 @@
-/* Sessions of one thread, servers all, whose peers are what a test sends them. Their pools have
+/* Sessions of one thread whose peers are what a test sends them. Their pools have
  * what one packet must find, and so much more as a test says. */
 #ifndef TESTS_CONN_FIXTURE_H
 #define TESTS_CONN_FIXTURE_H
@@ -32,7 +32,7 @@ struct peer {
     struct conn *c;
     struct replay replay;
     uint64_t pn, acked;
-    uint32_t opened, ended, read;
+    uint32_t opened, ended, read, tickets, moves;
     uint64_t code; /* of its close */
     bool silent;   /* what it sent stays unread */
 };
@@ -85,7 +85,17 @@ static void on_datagram(struct conn *c, const uint8_t *data, uint32_t len)
 }
 static void on_path(struct conn *c, unsigned path, enum conn_path_event event)
 {
-    (void)c, (void)path, (void)event;
+    struct peer *p = conn_user(c);
+
+    (void)path;
+    p->moves += event == CONN_PATH_CHANGED;
+}
+static void on_ticket(struct conn *c, const uint8_t *ticket, uint32_t len)
+{
+    struct peer *p = conn_user(c);
+
+    (void)ticket, (void)len;
+    p->tickets++;
 }
 static int on_acked(struct conn *c, uint64_t pn)
 {
@@ -107,6 +117,7 @@ static const struct conn_ops ops = {
     .writable = on_writable,
     .datagram = on_datagram,
     .path = on_path,
+    .ticket = on_ticket,
     .acked = on_acked,
     .closed = on_closed,
 };
@@ -143,14 +154,13 @@ static void world_begin(const struct plenty *more)
     carve(&p->protection, conn_fec_size(), 4);
 }
 
-/* A session whose peer may open so many streams. */
-static struct peer *peer_begin(unsigned i, uint16_t max_streams)
+/* Of a session whose peer may open so many streams. */
+static struct conn_config config_of(unsigned i, uint16_t max_streams)
 {
-    struct peer *p = &w.peer[i];
     struct conn_config config = {.ops = &ops,
-                                 .user = p,
+                                 .user = &w.peer[i],
                                  .pools = &w.pools,
-                                 .replay = &p->replay,
+                                 .replay = &w.peer[i].replay,
                                  .congestion = &cc_newreno,
                                  .local = hs_params_default,
                                  .peer = hs_params_default,
@@ -162,8 +172,15 @@ static struct peer *peer_begin(unsigned i, uint16_t max_streams)
     config.local.max_data = config.peer.max_data = CREDIT;
     config.local.max_stream_data = config.peer.max_stream_data = CREDIT;
     config.local.max_streams = max_streams;
+    return config;
+}
+
+static struct peer *peer_begin(unsigned i, const struct conn_config *config)
+{
+    struct peer *p = &w.peer[i];
+
     p->c = aligned_alloc(64, (conn_size() + 63) & ~(size_t)63);
-    assert_int_equal(conn_init(p->c, &config, w.now), 0);
+    assert_int_equal(conn_init(p->c, config, w.now), 0);
     return p;
 }
 
@@ -218,7 +235,7 @@ static void receive(struct peer *p, const uint8_t *frames, const uint8_t *end)
 }
 
 /* As its owner would: false when there is no room for it. */
-static bool offer(struct peer *p, const uint8_t *frames, const uint8_t *end)
+static inline bool offer(struct peer *p, const uint8_t *frames, const uint8_t *end)
 {
     if (conn_is_closed(p->c) || !conn_can_receive(p->c))
         return false;
@@ -227,8 +244,8 @@ static bool offer(struct peer *p, const uint8_t *frames, const uint8_t *end)
 }
 
 /* A fragment of a message, the last if `fin`. */
-static uint8_t *put_fragment(uint8_t *p, uint32_t stream, uint64_t seq, uint32_t offset,
-                             uint32_t len, bool fin)
+static inline uint8_t *put_fragment(uint8_t *p, uint32_t stream, uint64_t seq, uint32_t offset,
+                                    uint32_t len, bool fin)
 {
     p = frame_put_stream_flags(p, FRAME_STREAM_LEN | (fin ? FRAME_STREAM_FIN : 0), stream, seq,
                                offset, len);

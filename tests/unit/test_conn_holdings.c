@@ -4,6 +4,13 @@
 
 enum { HOSTILE = 48, ROUNDS = 400, FRAGMENT = 4000 };
 
+static struct peer *server_begin(unsigned i, uint16_t max_streams)
+{
+    struct conn_config config = config_of(i, max_streams);
+
+    return peer_begin(i, &config);
+}
+
 /* Messages that are never finished, as much of each as a packet has room for. */
 static bool hoard(struct peer *p, unsigned round)
 {
@@ -43,8 +50,8 @@ static void hoarders_of_memory_starve_nobody(void **state)
     (void)state;
     world_begin(&more);
     for (unsigned i = 0; i < HOSTILE; i++)
-        peer_begin(i, 100);
-    honest = peer_begin(HOSTILE, 100);
+        server_begin(i, 100);
+    honest = server_begin(HOSTILE, 100);
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < HOSTILE; i++)
             if (round * 2 * FRAGMENT < CREDIT / 2)
@@ -66,8 +73,8 @@ static void empty_messages_are_memory_too(void **state)
     (void)state;
     world_begin(&more);
     for (unsigned i = 0; i < HOSTILE; i++)
-        peer_begin(i, 100);
-    honest = peer_begin(HOSTILE, 100);
+        server_begin(i, 100);
+    honest = server_begin(HOSTILE, 100);
     for (unsigned round = 0; round < 50; round++) {
         for (unsigned i = 0; i < HOSTILE; i++) {
             uint8_t *end = frames;
@@ -91,8 +98,8 @@ static void hoarders_of_streams_starve_nobody(void **state)
     (void)state;
     world_begin(&more);
     for (unsigned i = 0; i < HOSTILE; i++)
-        peer_begin(i, 100);
-    honest = peer_begin(HOSTILE, 100);
+        server_begin(i, 100);
+    honest = server_begin(HOSTILE, 100);
     for (unsigned round = 0; round < 100; round++) {
         for (unsigned i = 0; i < HOSTILE; i++)
             offer(&w.peer[i], frames,
@@ -115,8 +122,8 @@ static void hoarders_of_ids_starve_nobody(void **state)
     (void)state;
     world_begin(&more);
     for (unsigned i = 0; i < 8; i++)
-        peer_begin(i, 65535);
-    honest = peer_begin(8, 100);
+        server_begin(i, 65535);
+    honest = server_begin(8, 100);
     for (uint32_t id = 0; id < 65535; id += 1024)
         for (unsigned i = 0; i < 8; i++) {
             for (unsigned odd = 0; odd < 2; odd++)
@@ -142,7 +149,7 @@ static void used_up_ids_cost_nothing(void **state)
 
     (void)state;
     world_begin(&more);
-    p = peer_begin(0, 100);
+    p = server_begin(0, 100);
     for (uint32_t id = 1; id < 65536; id += 2) {
         assert_true(offer(p, frames, frame_put_control(frames, FRAME_STREAM_RESET, id, 0, 0)));
         answer_all(p);
@@ -164,7 +171,7 @@ static void the_oldest_of_a_class_goes_first(void **state)
     (void)state;
     world_begin(&more);
     for (unsigned i = 0; i < 3; i++)
-        p[i] = peer_begin(i, 100);
+        p[i] = server_begin(i, 100);
     for (unsigned i = 0; i < 3; i++)
         for (unsigned j = 0; j < 3; j++)
             assert_true(hoard(p[i], j));
@@ -183,6 +190,32 @@ static void the_oldest_of_a_class_goes_first(void **state)
     assert_int_equal(p[2]->code, 0);
 }
 
+/* What the peer was promised stays, but no more is while memory is short; then windows grow again.
+ */
+static void short_memory_gives_little_credit(void **state)
+{
+    const struct plenty more = {.streams = 16, .sent = 256, .messages = 65536, .blocks = 65536};
+    uint32_t *used = &w.pools.reassembly.blocks.used, half;
+    uint8_t frames[64];
+    struct peer *p;
+
+    (void)state;
+    world_begin(&more);
+    p = server_begin(0, 100);
+    p->c->rx.window = 8 * CREDIT;
+    half = w.pools.reassembly.blocks.capacity / 2;
+    *used += half + 2;
+    receive(p, frames, frame_put_control(frames, FRAME_DATA_BLOCKED, 0, CREDIT / 2, 0));
+    assert_int_equal(p->c->rx.limit, CREDIT);
+    assert_int_equal(p->c->rx.window, CREDIT);
+    /* a message that needs more gets it, at its own risk */
+    receive(p, frames, frame_put_control(frames, FRAME_DATA_BLOCKED, 0, 3 * CREDIT, 0));
+    assert_int_equal(p->c->rx.limit, 3 * CREDIT);
+    *used -= half + 2;
+    receive(p, frames, frame_put_control(frames, FRAME_DATA_BLOCKED, 0, 5 * CREDIT, 0));
+    assert_int_equal(p->c->rx.limit, 5 * CREDIT);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, world_end)
 
 int main(void)
@@ -191,6 +224,7 @@ int main(void)
         TEST(hoarders_of_memory_starve_nobody),  TEST(empty_messages_are_memory_too),
         TEST(hoarders_of_streams_starve_nobody), TEST(hoarders_of_ids_starve_nobody),
         TEST(used_up_ids_cost_nothing),          TEST(the_oldest_of_a_class_goes_first),
+        TEST(short_memory_gives_little_credit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

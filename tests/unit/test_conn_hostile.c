@@ -1,131 +1,314 @@
-/* What one packet, or a pool that is dry, may not do to a session. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* What an authentic peer that means harm may not do to a session: one packet never becomes much
+ * work, nor a lie the truth. What it may hold of what others need: test_conn_holdings.c. */
+#include "conn_fixture.h"
 
-#include <cmocka.h>
-#include <stdlib.h>
-#include <string.h>
+enum { RECORDS = 8, STREAMS = 200 };
 
-#include "conn_state.h"
+static const struct plenty enough = {
+    .streams = 512, .closed = 8, .sent = 512, .send = 1024, .messages = 64, .blocks = 256};
 
-enum { NOW = 1000000000, RECORDS = 8, TABLE = 16 };
-
-static struct {
-    struct conn *c;
-    struct conn_pools pools;
-    struct conn_entry *table[TABLE];
-    struct replay replay;
-    void *records;
-    uint64_t pn;
-} w;
-
-static void on_path(struct conn *c, unsigned path, enum conn_path_event event)
+static struct peer *begin(bool server)
 {
-    (void)c;
-    (void)path;
-    (void)event;
-}
-static void on_closed(struct conn *c, uint64_t code, const char *reason, bool local)
-{
-    (void)c;
-    (void)reason;
-    assert_int_equal(code, CLOSE_PROTOCOL);
-    assert_true(local);
-}
-static const struct conn_ops ops = {.path = on_path, .closed = on_closed};
+    struct conn_config config = config_of(0, 100);
 
-static int setup(void **state)
-{
-    struct conn_config config = {.ops = &ops,
-                                 .pools = &w.pools,
-                                 .replay = &w.replay,
-                                 .congestion = &cc_newreno,
-                                 .local = hs_params_default,
-                                 .peer = hs_params_default,
-                                 .server = true};
-
-    (void)state;
-    memset(&w, 0, sizeof(w));
-    config.local.max_data = config.peer.max_data = 1 << 20;
-    config.local.max_stream_data = config.peer.max_stream_data = 1 << 20;
-    config.window_max = config.stream_window_max = 1 << 20;
-    w.pools.table = w.table;
-    w.pools.table_mask = TABLE - 1;
-    w.records = aligned_alloc(64, pool_footprint(sizeof(struct sent_packet), RECORDS));
-    pool_init(&w.pools.sent, w.records, sizeof(struct sent_packet), RECORDS);
-    w.c = aligned_alloc(64, (conn_size() + 63) & ~(size_t)63);
-    return conn_init(w.c, &config, NOW);
+    world_begin(&enough);
+    config.server = server;
+    config.peer.max_streams = 2 * STREAMS + 1;
+    return peer_begin(0, &config);
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    conn_fini(w.c);
-    free(w.c);
-    free(w.records);
-    return 0;
-}
-
-static void receive(const uint8_t *frames, const uint8_t *end, struct jp_path path)
-{
-    struct conn_received p = {.frames = frames,
-                              .path = &path,
-                              .pn = w.pn++,
-                              .len = (uint32_t)(end - frames),
-                              .bytes = 1200};
-
-    assert_int_equal(replay_commit(&w.replay, p.pn), REPLAY_FRESH);
-    conn_receive(w.c, NOW, &p);
-}
+/* ---- work ---- */
 
 /* Reports that are no news, and then a lie. */
-static void receive_reports(unsigned n)
+static void receive_reports(struct peer *p, unsigned n)
 {
     struct frame_ack_range never_sent = {1000, 1000};
-    uint8_t frames[256], *p = frames;
+    uint8_t frames[256], *end = frames;
 
     for (unsigned i = 1; i < n; i++)
-        p = frame_put_control(p, FRAME_NACK, 0, 0, 0);
-    p = frame_put_ack(p, 0, &never_sent, 1);
-    receive(frames, p, w.c->config.path);
+        end = frame_put_control(end, FRAME_NACK, 0, 0, 0);
+    end = frame_put_ack(end, 0, &never_sent, 1);
+    receive(p, frames, end);
 }
 
 static void reports_of_a_packet_are_few(void **state)
 {
+    struct peer *p = begin(true);
+
     (void)state;
-    receive_reports(17); /* each is a walk over records: it is not read */
-    assert_false(conn_is_closed(w.c));
-    receive_reports(16);
-    assert_true(conn_is_closed(w.c));
+    receive_reports(p, 17); /* each is a walk over records: it is not read */
+    assert_false(conn_is_closed(p->c));
+    receive_reports(p, 16);
+    assert_int_equal(p->code, CLOSE_PROTOCOL);
 }
+
+static uint8_t *put_blocked(uint8_t *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        p = frame_put_control(p, FRAME_STREAM_BLOCKED, i, 1, 0);
+    return p;
+}
+
+static void controls_of_a_packet_are_few(void **state)
+{
+    uint8_t frames[CONN_PACKET_MAX];
+    struct peer *p = begin(true);
+
+    (void)state;
+    receive(p, frames, put_blocked(frames, CONN_CONTROLS_MAX));
+    assert_int_equal(p->opened, CONN_CONTROLS_MAX);
+    assert_int_equal(p->code, 0);
+    receive(p, frames, put_blocked(frames, CONN_CONTROLS_MAX + 1));
+    assert_int_equal(p->code, CLOSE_PROTOCOL);
+    assert_int_equal(p->opened, CONN_CONTROLS_MAX);
+}
+
+static void sources_of_a_packet_are_few(void **state)
+{
+    uint8_t frames[CONN_PACKET_MAX], *end = frames;
+    struct peer *p = begin(true);
+
+    (void)state;
+    for (unsigned i = 0; i <= CONN_CONTROLS_MAX; i++)
+        end = frame_put_fec_source_hdr(end, i, 0, 0);
+    receive(p, frames, end);
+    assert_int_equal(p->code, CLOSE_PROTOCOL);
+    assert_true(w.pools.fec.blocks.used <= FEC_BLOCKS);
+}
+
+static void tickets_of_a_packet_are_few(void **state)
+{
+    const uint8_t ticket[1] = {0};
+    uint8_t frames[CONN_PACKET_MAX], *end = frames;
+    struct peer *p = begin(false);
+
+    (void)state;
+    for (unsigned i = 0; i <= CONN_CONTROLS_MAX; i++)
+        end = frame_put_ticket(end, ticket, sizeof(ticket));
+    receive(p, frames, end);
+    assert_int_equal(p->code, CLOSE_PROTOCOL);
+    assert_int_equal(p->tickets, CONN_CONTROLS_MAX);
+}
+
+/* However many wait for it, a byte of credit wakes few of them; and all that fits all of them. */
+static void credit_wakes_a_few(void **state)
+{
+    static const uint8_t data[4096];
+    uint8_t frames[64];
+    struct peer *p = begin(true);
+
+    (void)state;
+    p->c->path[0].congestion.cwnd = 1 << 30;
+    p->c->tx.limit = 0;
+    for (unsigned i = 0; i < STREAMS; i++) {
+        int id = conn_open(p->c, CONN_STREAM_ANY, &conn_stream_default, w.now);
+
+        assert_true(id > 0);
+        assert_int_equal(conn_write(p->c, (uint32_t)id, data, sizeof(data), false, NULL, w.now), 0);
+    }
+    answer_all(p);
+    assert_int_equal(p->c->waiting.n, STREAMS);
+    for (uint64_t limit = 1; limit < 10; limit++) {
+        receive(p, frames, frame_put_control(frames, FRAME_MAX_DATA, 0, limit, 0));
+        assert_true(p->c->waiting.n >= STREAMS - 16);
+        send_all(p);
+        w.now += 10000;
+        send_all(p);
+        assert_int_equal(p->c->waiting.n, STREAMS);
+    }
+    receive(p, frames, frame_put_control(frames, FRAME_MAX_DATA, 0, 1 << 24, 0));
+    for (unsigned i = 0; i < 1000 && !conn_is_idle(p->c); i++) {
+        w.now += 10000;
+        answer_all(p);
+    }
+    assert_true(conn_is_idle(p->c));
+}
+
+/* Who acknowledges nothing keeps nobody else from sending. */
+static void records_are_shared(void **state)
+{
+    static const uint8_t data[1 << 20];
+    struct peer *p[2] = {begin(true)};
+    struct conn_config config = config_of(1, 100);
+    unsigned sent[2];
+
+    (void)state;
+    p[1] = peer_begin(1, &config);
+    for (unsigned i = 0; i < 2; i++) {
+        p[i]->c->path[0].congestion.cwnd = 1 << 30;
+        p[i]->c->path[0].congestion.pacing_rate = 0;
+        p[i]->c->tx.limit = 1 << 30;
+        int id = conn_open(p[i]->c, 2, &conn_stream_default, w.now);
+
+        stream_find(p[i]->c, (uint32_t)id)->tx.limit = 1 << 30;
+        conn_write(p[i]->c, (uint32_t)id, data, sizeof(data), false, NULL, w.now);
+        sent[i] = 0;
+        for (unsigned turn = 0; turn < 1000; turn++, w.now += 1000)
+            sent[i] += send_all(p[i]);
+    }
+    assert_int_equal(sent[0], (enough.sent + 64) / 2);
+    assert_int_equal(sent[1], (enough.sent + 64) / 4);
+}
+
+/* ---- paths ---- */
 
 static void challenges_need_no_record(void **state)
 {
     struct jp_path moved = {.peer_port = 7};
     uint8_t frames[CONN_PACKET_MAX];
-    struct conn_packet p = {.frames = frames};
+    struct conn_packet out = {.frames = frames};
+    struct peer *p = begin(true);
+    struct pool *sent = &w.pools.sent;
 
     (void)state;
-    while (pool_get(&w.pools.sent))
-        ;
+    sent->capacity = sent->fresh_left = 0;
     *frames = FRAME_PING;
-    receive(frames, frames + 1, moved);
-    assert_int_equal(conn_send(w.c, NOW, 0, &p), 1);
-    assert_int_equal(p.path->peer_port, 7);
+    receive_along(p, frames, frames + 1, &moved);
+    assert_int_equal(conn_send(p->c, w.now, 0, &out), 1);
+    assert_int_equal(out.path->peer_port, 7);
     assert_int_equal(frames[0], FRAME_PATH_CHALLENGE);
-    assert_int_equal(conn_send(w.c, NOW, 1, &p), 0);
-    assert_true(conn_deadline(w.c, NOW) > NOW);
+    assert_int_equal(conn_send(p->c, w.now, 1, &out), 0);
+    assert_true(conn_deadline(p->c, w.now) > w.now);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+static void one_challenge_a_packet(void **state)
+{
+    const uint8_t data[8] = {1};
+    uint8_t frames[64], *end = frame_put_path(frames, FRAME_PATH_CHALLENGE, data);
+    struct peer *p = begin(true);
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++) { /* answered with as much, if at all */
+        receive(p, frames, end);
+        assert_true(send_all(p) <= 2);
+    }
+    assert_int_equal(p->code, 0);
+    receive(p, frames, frame_put_path(end, FRAME_PATH_CHALLENGE, data));
+    assert_int_equal(p->code, CLOSE_PROTOCOL);
+}
+
+/* Every packet comes from another address: few are believed, and none gets more than 3x. */
+static void addresses_churn(void **state)
+{
+    uint8_t frames[CONN_PACKET_MAX];
+    struct peer *p = begin(true);
+    uint64_t to_unproven = 0;
+
+    (void)state;
+    for (uint16_t port = 100; port < 10100; port++, w.now += 100) {
+        struct jp_path moved = {.peer_port = port};
+        struct conn_packet out = {.frames = frames};
+
+        *frames = FRAME_PING;
+        receive_along(p, frames, frames + 1, &moved);
+        conn_timeout(p->c, w.now);
+        while (conn_send(p->c, w.now, p->c->next_pn, &out)) {
+            to_unproven += out.len;
+            out.frames = frames;
+        }
+    }
+    assert_int_equal(p->code, 0);
+    assert_true(p->moves <= 10); /* a second: a few initial probe timeouts */
+    assert_true(to_unproven <= 10000 * 1200 / 10);
+}
+
+/* ---- lies ---- */
+
+static void send_ping(struct peer *p, uint64_t pn)
+{
+    uint8_t frames[CONN_PACKET_MAX];
+    struct conn_packet out = {.frames = frames};
+
+    p->c->ping_due = true;
+    assert_int_equal(conn_send(p->c, w.now, pn, &out), 1);
+}
+
+/* Numbers are left out so that who acknowledges what it did not get is found out. */
+static void forged_acknowledgements_close(void **state)
+{
+    const struct frame_ack_range forged[] = {{0, 10}, {5, 10}, {5, 5}, {11, 11}, {10, 11}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
+        uint8_t frames[64];
+        struct peer *p = begin(true);
+
+        send_ping(p, 0);
+        send_ping(p, 10);
+        receive(p, frames, frame_put_ack(frames, 0, &forged[i], 1));
+        assert_int_equal(p->code, CLOSE_PROTOCOL);
+        world_end(NULL);
+    }
+    begin(true);
+}
+
+static void forged_recoveries_close(void **state)
+{
+    uint8_t frames[64];
+    struct peer *p = begin(true);
+
+    (void)state;
+    receive(p, frames, frame_put_recovered(frames, false, 0, 1));
+    assert_int_equal(p->code, CLOSE_PROTOCOL);
+}
+
+/* More than it was given, by what it claims was sent. */
+static void claims_cost_credit(void **state)
+{
+    static const enum frame_type types[] = {FRAME_STREAM_RESET, FRAME_FORWARD};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t frames[64];
+        struct peer *p = begin(true);
+
+        receive(p, frames,
+                frame_put_control(frames, types[i], 1, types[i] == FRAME_FORWARD ? 1 : CREDIT + 1,
+                                  CREDIT + 1));
+        assert_int_equal(p->code, CLOSE_PROTOCOL);
+        world_end(NULL);
+    }
+    begin(true);
+}
+
+/* Gaps without end on every stream hold next to nothing. */
+static void gaps_cost_nothing(void **state)
+{
+    uint8_t frames[CONN_PACKET_MAX];
+    struct peer *p = begin(true);
+    uint64_t seq = 0;
+
+    (void)state;
+    for (unsigned packet = 0; packet < 1000; packet++) {
+        uint8_t *end = frames;
+
+        for (unsigned i = 0; i < CONN_CONTROLS_MAX; i++)
+            end = frame_put_control(end, FRAME_FORWARD, 1, seq += FLOW_MESSAGES_AHEAD, 0);
+        receive(p, frames, end);
+    }
+    assert_int_equal(p->code, 0);
+    assert_int_equal(w.pools.reassembly.blocks.used, 0);
+    assert_int_equal(stream_find(p->c, 1)->in.floor, seq);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, world_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(reports_of_a_packet_are_few),
+        TEST(controls_of_a_packet_are_few),
+        TEST(sources_of_a_packet_are_few),
+        TEST(tickets_of_a_packet_are_few),
+        TEST(credit_wakes_a_few),
+        TEST(records_are_shared),
         TEST(challenges_need_no_record),
+        TEST(one_challenge_a_packet),
+        TEST(addresses_churn),
+        TEST(forged_acknowledgements_close),
+        TEST(forged_recoveries_close),
+        TEST(claims_cost_credit),
+        TEST(gaps_cost_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

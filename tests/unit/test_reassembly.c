@@ -216,6 +216,35 @@ static void forward_skips(void **state)
     reassembly_fixture_fini(&f);
 }
 
+/* Over numbers of which something is known here and there, and over those nobody heard of. */
+static void forward_goes_far(void **state)
+{
+    const uint64_t known[] = {0, 63, 64, 1000, 2047, 2048, 4031};
+    enum { KNOWN = 7, AHEAD = FLOW_MESSAGES_AHEAD };
+    struct reassembly_fixture f;
+    uint64_t base = 0, total = 0;
+
+    (void)state;
+    reassembly_fixture_init(&f, true, 1 << 30, 100, 100);
+    for (unsigned round = 0; round < 5; round++, base += AHEAD) {
+        for (unsigned i = 1; i < KNOWN; i++)
+            assert_int_equal(push(&f, base + known[i], 0, 10, i % 2), 0);
+        total += AHEAD * COST + (KNOWN - 1) * 10;
+        assert_int_equal(reassembly_forward(&f.r, base + AHEAD, total), 0);
+        assert_int_equal(f.r.floor, base + AHEAD);
+        for (unsigned i = 1; i < KNOWN; i += 2)
+            expect(&f, base + known[i], 10);
+        assert_true(reassembly_fixture_idle(&f));
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        base += AHEAD;
+        assert_int_equal(reassembly_forward(&f.r, base, total), 0);
+    }
+    assert_int_equal(push(&f, base, 0, 10, true), 0);
+    expect(&f, base, 10);
+    reassembly_fixture_fini(&f);
+}
+
 static void forward_must_be_true(void **state)
 {
     struct reassembly_fixture f;
@@ -497,6 +526,7 @@ int main(void)
         cmocka_unit_test(ends_are_final),
         cmocka_unit_test(credit_is_enforced),
         cmocka_unit_test(forward_skips),
+        cmocka_unit_test(forward_goes_far),
         cmocka_unit_test(forward_must_be_true),
         cmocka_unit_test(half_close),
         cmocka_unit_test(reset_drops),

@@ -579,6 +579,45 @@ static void run_path(struct rng *rng, bool ordered, uint64_t ttl, uint8_t tries,
     reassembly_fixture_fini(&p.f);
 }
 
+/* Acknowledgements in any order, while numbers go round the marks. */
+static void acked_in_any_order(void **state)
+{
+    struct rng rng = rng_new(102);
+    struct sender s;
+    void *messages = aligned_alloc(64, pool_footprint(sizeof(struct sendq_message), MESSAGES_MAX));
+    void *ranges = aligned_alloc(64, pool_footprint(sizeof(struct sendq_range), MESSAGES_MAX));
+    static uint64_t seqs[MESSAGES_MAX];
+
+    (void)state;
+    sender_init(&s, FOREVER, SENDQ_RELIABLE, MESSAGES_MAX);
+    pool_init(&s.pools.messages, messages, sizeof(struct sendq_message), MESSAGES_MAX);
+    pool_init(&s.pools.ranges, ranges, sizeof(struct sendq_range), MESSAGES_MAX);
+    s.config.max_messages = MESSAGES_MAX;
+    for (unsigned round = 0; round < 5; round++) {
+        for (unsigned i = 0; i < MESSAGES_MAX; i++) {
+            s.fates[i] = -1;
+            assert_int_equal(push(&s, 1, i, 0), 0);
+            seqs[i] = round * MESSAGES_MAX + i;
+            sends(&s, 1, seqs[i], 0, 1, true);
+        }
+        for (unsigned i = MESSAGES_MAX - 1; i > 0; i--) {
+            unsigned j = (unsigned)rng_below(&rng, i + 1);
+            uint64_t seq = seqs[i];
+
+            seqs[i] = seqs[j];
+            seqs[j] = seq;
+        }
+        for (unsigned i = 0; i < MESSAGES_MAX; i++) {
+            sendq_acked(&s.q, seqs[i], 0, 1, true);
+            assert_int_equal(s.fates[seqs[i] % MESSAGES_MAX], SENDQ_ACKED);
+        }
+        assert_null(s.q.head);
+    }
+    sender_fini(&s);
+    free(messages);
+    free(ranges);
+}
+
 static void both_halves(void **state)
 {
     struct rng rng = rng_new(101);
@@ -608,6 +647,7 @@ int main(void)
         cmocka_unit_test(numbers_wait_for_the_peer),
         cmocka_unit_test(half_close),
         cmocka_unit_test(reset),
+        cmocka_unit_test(acked_in_any_order),
         cmocka_unit_test(both_halves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
