@@ -205,10 +205,15 @@ def test_soak(make, capsys):
 # ---- what is killed ----
 
 
+def all_at_work(plane):
+    total = plane.total()
+    return total["sessions_full"] == len(SERVICES) and total["messages"] > 1000
+
+
 def test_jetplaned_is_killed(make):
     plane = make()
-    perfs = [Jetperf(plane, way, "-t", 6, "-P", 20) for way in SERVICES]
-    wait_for(lambda: plane.total()["delivered"] + plane.total()["messages"] > 1000, 10, "data")
+    perfs = [Jetperf(plane, way, "-t", 15, "-P", 20) for way in SERVICES]
+    wait_for(lambda: all_at_work(plane), 10, "data")
     plane.daemon.kill()
     time.sleep(2)
     plane.start_daemon()
@@ -222,7 +227,7 @@ def test_jetplaned_is_killed(make):
 def test_jetplane_dp_is_killed(make):
     plane = make()
     perfs = [Jetperf(plane, way, "-t", 60, "-P", 20) for way in SERVICES]
-    wait_for(lambda: plane.total()["messages"] > 1000, 10, "data")
+    wait_for(lambda: all_at_work(plane), 10, "data")
     plane.dp.kill()
     plane.start_dp()
     for perf in perfs:
