@@ -5,6 +5,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "sha256.h"
+
 const char hs_label_server[] = "jetplane1 server signature";
 const char hs_label_reset[] = "jetplane1 reset";
 
@@ -27,12 +29,12 @@ bool hs_header_is(const uint8_t *msg, size_t len, enum wire_hs_type type)
 void hs_hash2(uint8_t out[KDF_HASH_LEN], const uint8_t *a, size_t a_len, const uint8_t *b,
               size_t b_len)
 {
-    crypto_hash_sha256_state state;
+    SHA256_CTX state;
 
-    crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, a, a_len);
-    crypto_hash_sha256_update(&state, b, b_len);
-    crypto_hash_sha256_final(&state, out);
+    SHA256_Init(&state);
+    SHA256_Update(&state, a, a_len);
+    SHA256_Update(&state, b, b_len);
+    SHA256_Final(out, &state);
 }
 
 void hs_schedule_start(struct hs_schedule *k, const uint8_t *client_hello,
@@ -63,29 +65,25 @@ int hs_schedule_sealing_key(const struct hs_schedule *k, struct aead *aead, stru
 
 void hs_schedule_identity(struct hs_schedule *k, const uint8_t *sealed)
 {
-    crypto_hash_sha256_state state;
+    SHA256_CTX state;
 
-    crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, k->t0, sizeof(k->t0));
-    crypto_hash_sha256_update(&state, sealed + SEALED_IDENTITY, HS_IDENTITY_LEN);
-    crypto_hash_sha256_update(&state, sealed + SEALED_SPI,
-                              SEALED_PARAMS - SEALED_SPI + sealed[SEALED_PARAMS_LEN]);
-    crypto_hash_sha256_final(&state, k->t1);
+    SHA256_Init(&state);
+    SHA256_Update(&state, k->t0, sizeof(k->t0));
+    SHA256_Update(&state, sealed + SEALED_IDENTITY, HS_IDENTITY_LEN);
+    SHA256_Update(&state, sealed + SEALED_SPI,
+                  SEALED_PARAMS - SEALED_SPI + sealed[SEALED_PARAMS_LEN]);
+    SHA256_Final(k->t1, &state);
 }
 
 void hs_schedule_finished(const struct hs_schedule *k, const uint8_t *sealed,
                           uint8_t finished[KDF_HASH_LEN])
 {
-    uint8_t key[crypto_auth_hmacsha256_KEYBYTES];
-    crypto_auth_hmacsha256_state state;
+    uint8_t key[KDF_HASH_LEN];
 
     kdf_derive(key, sizeof(key), k->hs, "finished", k->t1, sizeof(k->t1));
-    crypto_auth_hmacsha256_init(&state, key, sizeof(key));
-    crypto_auth_hmacsha256_update(&state, k->t1, sizeof(k->t1));
-    crypto_auth_hmacsha256_update(&state, sealed + SEALED_SIGNATURE, HS_SIGNATURE_LEN);
-    crypto_auth_hmacsha256_final(&state, finished);
+    hmac_sha256(finished, key, sizeof(key), k->t1, sizeof(k->t1), sealed + SEALED_SIGNATURE,
+                HS_SIGNATURE_LEN);
     sodium_memzero(key, sizeof(key));
-    sodium_memzero(&state, sizeof(state));
 }
 
 void hs_session_secrets(struct hs_result *result, const uint8_t hs[KDF_HASH_LEN],

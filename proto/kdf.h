@@ -7,6 +7,10 @@
 
 enum { KDF_HASH_LEN = 32 };
 
+/* HMAC-SHA256 (RFC 2104) of a || b. */
+void hmac_sha256(uint8_t out[KDF_HASH_LEN], const void *key, size_t key_len, const void *a,
+                 size_t a_len, const void *b, size_t b_len);
+
 void hkdf_extract(uint8_t prk[KDF_HASH_LEN], const void *salt, size_t salt_len, const void *ikm,
                   size_t ikm_len);
 
