@@ -31,6 +31,13 @@ static void release(void *context, void *user, enum sendq_fate fate)
     c->ops->released(c, user, fate);
 }
 
+/* Ids of one side up to here are max_streams. */
+static uint32_t first_limit(uint32_t max_streams)
+{
+    return max_streams < FRAME_STREAM_IDS / STREAM_IDS_STEP ? STREAM_IDS_STEP * max_streams
+                                                            : FRAME_STREAM_IDS;
+}
+
 void conn_streams_init(struct conn *c, uint64_t now)
 {
     const struct hs_params *local = &c->config.local, *peer = &c->config.peer;
@@ -39,11 +46,11 @@ void conn_streams_init(struct conn *c, uint64_t now)
     for (unsigned i = 0; i < DRR_PRIORITIES; i++)
         c->datagrams[i].tail = &c->datagrams[i].head;
     c->tx.limit = peer->max_data;
-    c->ids_limit = peer->max_streams;
+    c->ids_limit = first_limit(peer->max_streams);
     c->next_id = c->config.server ? 2 : 1;
     c->expire_at = UINT64_MAX;
     flow_rx_init(&c->rx, local->max_data, c->config.window_max, now);
-    c->ids_told = local->max_streams;
+    c->ids_told = first_limit(local->max_streams);
 }
 
 /* ---- opened and closed ---- */
@@ -121,8 +128,9 @@ void conn_streams_fini(struct conn *c)
             datagram_free(c, &c->datagrams[i], SENDQ_ABANDONED);
 }
 
-/* From the first max_streams ids on, clients open odd ones and servers even ones: so many streams
- * the peer may have open, and every one that is over makes room for the next. */
+/* Of the first max_streams ids either side may open any; from there on clients open odd ones and
+ * servers even ones. So each has max_streams that are its own alone, and every one that is over
+ * makes room for the next. */
 static bool may_open(bool server, uint32_t id, uint32_t first, uint64_t limit)
 {
     return id < limit && (id < first || id % 2 != server);
@@ -130,9 +138,11 @@ static bool may_open(bool server, uint32_t id, uint32_t first, uint64_t limit)
 
 static void grant_ids(struct conn *c)
 {
-    uint32_t max = c->config.local.max_streams, told = max + (c->ids_told - max) / 2;
-    uint32_t more = max + c->peers_over - told, left = told - c->peers_opened;
-    uint32_t limit = max + STREAM_IDS_STEP * c->peers_over;
+    uint32_t max = c->config.local.max_streams, first = first_limit(max);
+    uint32_t told = max + (c->ids_told - first) / STREAM_IDS_STEP;
+    uint32_t more = max + c->peers_over - told;
+    uint32_t left = told > c->peers_opened ? told - c->peers_opened : 0;
+    uint32_t limit = first + STREAM_IDS_STEP * c->peers_over;
 
     if (more <= max / 8 && left > max / 2 + 1)
         return;

@@ -139,7 +139,7 @@ typedef struct jp_settings {
     uint8_t without_fec;        /* send no redundancy, whatever is lost */
     uint8_t without_tcp;        /* neither listen for TCP nor fall back to it */
     uint16_t max_packet;        /* largest UDP payload to receive, 1280-9000; default 1472 */
-    uint32_t streams;           /* that the peer may have open, 1-65535; default 100 */
+    uint32_t streams;           /* that the peer may open by JP_STREAM_ANY, 1-65535; default 100 */
     uint64_t idle_timeout;      /* us, 1 s to 1 day; default 30 s; the smaller of both sides' */
     uint64_t heartbeat;         /* us; default 5 s; UINT64_MAX: none */
     uint32_t window;            /* bytes the peer may send ahead at first; default 1 MiB */
@@ -326,9 +326,10 @@ typedef struct jp_stream_options {
 enum { JP_STREAM_ANY = -1 };
 
 /* Open a stream: any, or this id, which neither side ever used; 0 is for control, which any program
- * may use. Beyond the first ids, as many as the peer's settings have `streams`, clients open odd
- * ones and servers even ones. JP_SEND_STREAMS: the peer allows no more yet; JP_INVALID,
- * JP_SEND_CLOSED, JP_NO_MEMORY. */
+ * may use. JP_STREAM_ANY are odd ids of clients and even ones of servers, so that the two never
+ * meet: as many at once as the peer's settings have `streams`. Of the ids below that number either
+ * side may name any. JP_SEND_STREAMS: the peer allows no more yet; JP_INVALID, JP_SEND_CLOSED,
+ * JP_NO_MEMORY. */
 int jp_stream_open(jp_stream **stream, jp_session *session, int id,
                    const jp_stream_options *options);
 /* From the next message on; order only before the first one. */

@@ -330,7 +330,38 @@ static void opens_from_both_sides(void **state)
     assert_ptr_equal(jp_stream_find(w.client.session, jp_stream_id(theirs)), w.client.stream);
     assert_int_equal(jp_stream_open(&third, w.client.session, (int)jp_stream_id(ours), NULL),
                      JP_INVALID);
-    assert_int_equal(jp_stream_open(&third, w.client.session, 5, NULL), JP_SEND_STREAMS);
+    assert_int_equal(jp_stream_open(&third, w.client.session, 6, NULL), JP_INVALID);
+    assert_int_equal(jp_stream_open(&third, w.client.session, 9, NULL), JP_SEND_STREAMS);
+    assert_int_equal(jp_stream_open(&third, w.client.session, 5, NULL), 0);
+    world_free(&w);
+}
+
+/* Each side may open as many as the settings say without asking which, at once. */
+static void opens_as_many_as_allowed(void **state)
+{
+    enum { STREAMS = 100 };
+    struct world w;
+    jp_stream *stream;
+
+    (void)state;
+    world_init(&w, "127.0.0.1:0", NULL);
+    world_connect(&w);
+    run_until(&w, &w.server.opened, 1);
+    for (unsigned i = 0; i < STREAMS; i++) {
+        assert_int_equal(jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL), 0);
+        assert_int_equal(jp_stream_send(stream, "up", 2), 0);
+        /* the server has 0 for control */
+        assert_int_equal(jp_stream_open(&stream, w.server.session, i ? JP_STREAM_ANY : 0, NULL), 0);
+        assert_int_equal(jp_stream_send(stream, "down", 4), 0);
+    }
+    assert_int_equal(jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL),
+                     JP_SEND_STREAMS);
+    assert_int_equal(jp_stream_open(&stream, w.server.session, JP_STREAM_ANY, NULL),
+                     JP_SEND_STREAMS);
+    run_until(&w, &w.server.messages, STREAMS);
+    run_until(&w, &w.client.messages, STREAMS);
+    assert_int_equal(w.server.streams_opened, STREAMS);
+    assert_int_equal(w.client.streams_opened, STREAMS);
     world_free(&w);
 }
 
@@ -692,6 +723,7 @@ int main(void)
         cmocka_unit_test(holds_back_writers),
         cmocka_unit_test(sends_datagrams),
         cmocka_unit_test(opens_from_both_sides),
+        cmocka_unit_test(opens_as_many_as_allowed),
         cmocka_unit_test(half_closes),
         cmocka_unit_test(resets),
         cmocka_unit_test(closes_with_reason),

@@ -461,6 +461,12 @@ static uint8_t *beyond_session_credit(uint8_t *p)
 
 static uint8_t *beyond_ids(uint8_t *p)
 {
+    return stream_frame(p, 0, 2 * config.conn.local.max_streams + 1, 0, 0, 1, 0);
+}
+
+/* ... where the server alone opens streams. */
+static uint8_t *of_the_other(uint8_t *p)
+{
     return stream_frame(p, 0, config.conn.local.max_streams, 0, 0, 1, 0);
 }
 
@@ -548,6 +554,7 @@ static void violations_close(void **state)
         {"more than the stream's credit", beyond_stream_credit},
         {"more than the session's credit", beyond_session_credit},
         {"an id beyond the limit", beyond_ids},
+        {"an id of the other side's", of_the_other},
         {"a message too far ahead", too_far_ahead},
         {"other bytes than before", other_bytes},
         {"another end than before", other_end},
