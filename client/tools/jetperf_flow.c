@@ -202,13 +202,16 @@ static int open_lanes(struct test *t)
     return error;
 }
 
-/* A source begins with the first data it gets, whatever it is. */
+/* A source sends on each stream that it gets data on, whatever that is. */
 static int wake_source(struct test *t)
 {
     jp_stream *stream;
-    int error = jp_stream_open(&stream, t->session, JP_STREAM_ANY, NULL);
+    int error = 0;
 
-    return error ? error : jp_stream_send(stream, "", 1);
+    for (unsigned i = 0; i < t->plan.streams && !error; i++)
+        if (!(error = jp_stream_open(&stream, t->session, JP_STREAM_ANY, NULL)))
+            error = jp_stream_send(stream, "", 1);
+    return error;
 }
 
 int test_run(struct test *t)

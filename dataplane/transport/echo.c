@@ -50,47 +50,22 @@ static struct echo_buffer *buffer_for(struct transport *t, struct echo_buffer *s
 static void echo_released(struct transport *t, void *user)
 {
     buffer_put(t, user);
-    if (t->unread)
+    if (t->readers)
         service_wait(t);
 }
 
 /* ---- streams ---- */
 
-static void unread_push(struct transport *t, struct reader *r)
-{
-    r->next = NULL;
-    *t->unread_tail = r;
-    t->unread_tail = &r->next;
-    t->n_unread++;
-}
-
-static struct reader *unread_pop(struct transport *t)
-{
-    struct reader *r = t->unread;
-
-    t->unread = r->next;
-    if (!t->unread)
-        t->unread_tail = &t->unread;
-    t->n_unread--;
-    return r;
-}
-
 static void echo_readable(struct transport *t, uint32_t stream)
 {
-    struct reader *r = pool_get(&t->lc->transports->readers);
     struct conn_stream_config config = conn_stream_default;
     struct conn_stream_info info;
 
-    if (!r) { /* one for each stream, but streams may go before their turn comes */
-        conn_close(conn_of(t), CLOSE_LIMIT, "too many streams at once", t->lc->now);
-        return;
-    }
     if (conn_stream_info(conn_of(t), stream, &info) && info.unordered) {
         config.unordered = true;
         conn_configure(conn_of(t), stream, &config);
     }
-    r->stream = stream;
-    unread_push(t, r);
+    reader_new(t, stream);
     service_wait(t);
 }
 
@@ -164,19 +139,19 @@ static bool echo_run(struct transport *t)
 {
     uint32_t waiting = 0;
 
-    for (unsigned i = 0; i < MESSAGES_A_TURN && waiting < t->n_unread; i++) {
-        struct reader *r = unread_pop(t);
+    for (unsigned i = 0; i < MESSAGES_A_TURN && waiting < t->n_readers; i++) {
+        struct reader *r = reader_pop(t);
         enum verdict verdict = echo_next(t, r->stream);
 
         if (verdict == DRAINED)
-            pool_put(&t->lc->transports->readers, r);
+            reader_free(t, r);
         else
-            unread_push(t, r);
+            reader_push(t, r);
         if (verdict == NO_BUFFER) /* its own that come back wake it, or else it asks again */
             return t->held[ECHO_LARGE] == 0;
         waiting = verdict == STREAM_FULL ? waiting + 1 : 0;
     }
-    return waiting < t->n_unread;
+    return waiting < t->n_readers;
 }
 
 /* There is no waiting for datagrams. */

@@ -1,90 +1,120 @@
-/* source: what comes is discarded; from the first of it on, messages go out on its stream. Message
- * n is the 256-byte pattern from byte n on, so all point into one table. */
+/* source: what comes is discarded; messages go out on each stream that the client opens, in turns.
+ * Message n of a stream is the 256-byte pattern from byte n on, so all point into one table. */
+#include <errno.h>
+
 #include "state.h"
 
-enum { LAG_US = 4000 /* what is overdue by more is never made up for */ };
+enum {
+    LAG_US = 4000, /* what is overdue by more is never made up for */
+    MESSAGES_A_TURN = 64,
+};
 
-static void start(struct transport *t, int stream)
+enum verdict { WRITTEN, STREAM_GONE, STREAM_FULL };
+
+static void source_opened(struct transport *t, uint32_t stream)
 {
-    if (t->stream >= 0 || stream < 0)
-        return;
-    t->stream = stream;
-    t->write_at = t->lc->now;
+    if (t->n_readers == 0)
+        t->write_at = t->lc->now;
+    reader_new(t, stream);
     service_wait(t);
 }
 
 static void source_readable(struct transport *t, uint32_t stream)
 {
     service_discard.readable(t, stream);
-    start(t, (int)stream);
 }
 
 static void source_datagram(struct transport *t, const uint8_t *data, uint32_t len)
 {
+    int stream;
+
     service_discard.datagram(t, data, len);
-    if (t->stream < 0)
-        start(t, conn_open(conn_of(t), CONN_STREAM_ANY, &conn_stream_default, t->lc->now));
+    if (t->n_readers > 0)
+        return;
+    stream = conn_open(conn_of(t), CONN_STREAM_ANY, &conn_stream_default, t->lc->now);
+    if (stream >= 0)
+        source_opened(t, (uint32_t)stream);
 }
 
-/* It goes on sending on the stream where it began. */
+/* It goes on sending. */
 static void source_finished(struct transport *t, uint32_t stream)
 {
-    if ((int)stream != t->stream)
-        service_discard.finished(t, stream);
+    (void)t;
+    (void)stream;
 }
 
 static void source_released(struct transport *t, void *user)
 {
     (void)user;
+    t->queued--;
     if (t->write_at == UINT64_MAX)
         service_wait(t);
 }
 
-/* Messages on their way; UINT32_MAX: there is no stream. */
-static uint32_t queued(const struct transport *t)
+/* Nobody takes more than a quarter of what is left for all. */
+static bool has_room(const struct transport *t)
 {
-    struct conn_stream_info info;
-
-    return conn_stream_info(conn_of(t), (uint32_t)t->stream, &info) ? info.queued : UINT32_MAX;
+    return t->queued < pool_left(&t->lc->transports->pools.sendq.messages) / 4;
 }
 
-/* Nobody takes more than a quarter of what is left for all. */
-static bool write_message(struct transport *t, uint32_t size)
+static enum verdict write_message(struct transport *t, struct reader *r, uint32_t size)
 {
-    const uint8_t *data = &t->lc->transports->pattern[t->written % SOURCE_PERIOD];
+    const uint8_t *data = &t->lc->transports->pattern[r->written % SOURCE_PERIOD];
+    int rc = conn_write(conn_of(t), r->stream, data, size, false, NULL, t->lc->now);
 
-    if (queued(t) >= pool_left(&t->lc->transports->pools.sendq.messages) / 4 ||
-        conn_write(conn_of(t), (uint32_t)t->stream, data, size, false, NULL, t->lc->now) != 0)
-        return false;
-    t->written++;
-    return true;
+    if (rc == -ENOBUFS)
+        return STREAM_FULL;
+    if (rc != 0) /* it is over, or takes no messages of this size */
+        return STREAM_GONE;
+    t->queued++;
+    r->written++;
+    return WRITTEN;
+}
+
+/* A message on each stream after the other, max at most. Returns how many: less when none takes any
+ * more. */
+static unsigned write_some(struct transport *t, uint32_t size, unsigned max)
+{
+    unsigned written = 0;
+
+    for (uint32_t full = 0; written < max && full < t->n_readers && has_room(t);) {
+        struct reader *r = reader_pop(t);
+        enum verdict verdict = write_message(t, r, size);
+
+        if (verdict == STREAM_GONE)
+            reader_free(t, r);
+        else
+            reader_push(t, r);
+        full = verdict == STREAM_FULL ? full + 1 : 0;
+        written += verdict == WRITTEN;
+    }
+    return written;
 }
 
 static bool source_run(struct transport *t)
 {
     const struct config_listener *listener = &t->lc->dp->config.listener[t->session->listener];
-    uint64_t now = t->lc->now, rate = listener->source_rate;
+    uint64_t now = t->lc->now, rate = listener->source_rate, due;
 
     if (rate == 0) {
         t->write_at = UINT64_MAX;
-        while (write_message(t, listener->source_size))
-            ;
-        return queued(t) == 0; /* then none will be released */
+        if (write_some(t, listener->source_size, MESSAGES_A_TURN) == MESSAGES_A_TURN)
+            return true;
+        return t->n_readers > 0 && t->queued == 0; /* then none will be released */
     }
+    if (t->write_at > now)
+        return false;
     if (t->write_at + LAG_US < now)
         t->write_at = now - LAG_US;
-    if (t->write_at <= now) {
-        uint64_t n = 1 + (now - t->write_at) * rate / US_PER_S;
-
-        for (uint64_t i = 0; i < n && write_message(t, listener->source_size); i++)
-            ;
-        t->write_at += n * US_PER_S / rate;
-    }
-    return false;
+    due = RTE_MIN(1 + (now - t->write_at) * rate / US_PER_S, (uint64_t)MESSAGES_A_TURN);
+    write_some(t, listener->source_size, (unsigned)due);
+    t->write_at = t->n_readers > 0 ? t->write_at + due * US_PER_S / rate : UINT64_MAX;
+    return t->write_at <= now;
 }
 
 const struct service service_source = {
     .readable = source_readable,
+    .opened = source_opened,
     .finished = source_finished,
     .datagram = source_datagram,
     .released = source_released,

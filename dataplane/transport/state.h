@@ -9,10 +9,12 @@
 #include "session.h"
 #include "transport.h"
 
-/* A stream with messages to read. */
+/* A stream that takes turns with others of its session: the echo's with messages to read, the
+ * source's to write on. */
 struct reader {
     struct reader *next;
     uint32_t stream;
+    uint64_t written; /* messages, by the source */
 };
 
 /* A message or datagram on its way back, in one of two sizes. */
@@ -44,6 +46,8 @@ struct transports {
 /* What a listener's sink is to full sessions: messages instead of packets. */
 struct service {
     void (*readable)(struct transport *t, uint32_t stream);
+    /* The peer used a stream for the first time. NULL: that is nothing to it. */
+    void (*opened)(struct transport *t, uint32_t stream);
     /* The peer finished its direction of the stream, and all was read. */
     void (*finished)(struct transport *t, uint32_t stream);
     void (*datagram)(struct transport *t, const uint8_t *data, uint32_t len);
@@ -64,16 +68,16 @@ struct transport {
     bool waits;        /* in that list */
     uint16_t unproven; /* bytes it may send before the client has confirmed its keys */
 
+    uint32_t n_readers;
+    struct reader *readers, **readers_tail; /* streams, the one whose turn it is first */
+
     /* echo */
-    bool finished;   /* the stream that is being echoed */
-    int32_t echoing; /* that stream, -1: none */
-    uint32_t n_unread;
-    struct reader *unread, **unread_tail;
+    bool finished;             /* the stream that is being echoed */
+    int32_t echoing;           /* that stream, -1: none */
     uint32_t held[ECHO_SIZES]; /* buffers */
 
     /* source */
-    int32_t stream; /* -1: not started */
-    uint64_t written;
+    uint32_t queued;   /* messages not released yet */
     uint64_t write_at; /* us: when to write next; UINT64_MAX: when there is room */
 
     /* of conn_stats, what the lcore's counters know */
@@ -87,6 +91,12 @@ static inline struct conn *conn_of(const struct transport *t)
 
 /* The service has work: see that it runs this turn. */
 void service_wait(struct transport *t);
+/* The last in turn is a new reader of this stream. Where there is none the session is closed. */
+void reader_new(struct transport *t, uint32_t stream);
+/* Whose turn it is; it is in turn no more: reader_push or reader_free it. */
+struct reader *reader_pop(struct transport *t);
+void reader_push(struct transport *t, struct reader *r);
+void reader_free(struct transport *t, struct reader *r);
 /* Nothing more may be sent before the client has confirmed its keys. */
 bool transport_held(const struct transport *t);
 /* Note that the sink took in `len` bytes. */

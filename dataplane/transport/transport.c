@@ -18,8 +18,10 @@ enum { SERVICES_A_TURN = 64, CLOSING_PACKETS = 2, COUNT_US = 100000, UDP_HDR = 8
 
 static void on_opened(struct conn *c, uint32_t stream)
 {
-    (void)c;
-    (void)stream;
+    struct transport *t = conn_user(c);
+
+    if (t->service->opened)
+        t->service->opened(t, stream);
 }
 
 static void on_readable(struct conn *c, uint32_t stream)
@@ -170,8 +172,7 @@ int transport_begin(struct lcore *lc, struct session *s, const struct jp_ipc_ins
         .lc = lc,
         .service = service_of(lc, s),
         .echoing = -1,
-        .unread_tail = &t->unread,
-        .stream = -1,
+        .readers_tail = &t->readers,
         .write_at = UINT64_MAX,
         .counted_at = lc->now,
     };
@@ -222,10 +223,8 @@ void transport_end(struct lcore *lc, struct session *s)
     }
     count_news(t);
     conn_fini(conn_of(t));
-    for (struct reader *r = t->unread, *next; r; r = next) {
-        next = r->next;
-        pool_put(&ts->readers, r);
-    }
+    while (t->readers)
+        reader_free(t, reader_pop(t));
     transport_leave(t);
     unwait(t);
     pool_put(&ts->sessions, t);

@@ -216,6 +216,26 @@ static void source_fills_the_link(void **state)
     peer_free(p);
 }
 
+static void source_sends_on_all_streams(void **state)
+{
+    struct plane *plane = *state;
+    struct peer *p = peer_start(plane, 1, PLANE_FAST_SOURCE);
+    uint32_t least = UINT32_MAX, most = 0;
+
+    p->source = true;
+    p->loss = 5;
+    for (unsigned i = 0; i < 50; i++) /* of ids below 100, clients use the odd ones */
+        peer_open(p, 1, NULL)->size = 1;
+    peers_pass(plane, 2000000);
+    for (unsigned i = 0; i < 50; i++) {
+        least = RTE_MIN(least, p->stream[i].received);
+        most = RTE_MAX(most, p->stream[i].received);
+    }
+    assert_true(p->messages > 2000);
+    assert_in_range(least, most / 2, most);
+    peer_free(p);
+}
+
 static void source_keeps_its_pace(void **state)
 {
     struct plane *plane = *state;
@@ -226,6 +246,22 @@ static void source_keeps_its_pace(void **state)
     assert_int_equal(conn_datagram(p->conn, &data, 1, DRR_MEDIA, NULL), 0);
     peers_pass(plane, 1000000);
     assert_in_range(p->messages, 950, 1001);
+    peer_free(p);
+}
+
+/* It is the session's, however many streams there are. */
+static void source_keeps_its_pace_on_all_streams(void **state)
+{
+    struct plane *plane = *state;
+    struct peer *p = peer_start(plane, 1, PLANE_SOURCE);
+
+    p->source = true;
+    for (unsigned i = 0; i < 10; i++)
+        peer_open(p, 1, NULL)->size = 1;
+    peers_pass(plane, 1000000);
+    assert_in_range(p->messages, 950, 1001);
+    for (unsigned i = 0; i < 10; i++)
+        assert_in_range(p->stream[i].received, 90, 101);
     peer_free(p);
 }
 
@@ -476,7 +512,9 @@ int main(int argc, char **argv)
         TEST(many_small_messages),
         TEST(discard_reads_all),
         TEST(source_fills_the_link),
+        TEST(source_sends_on_all_streams),
         TEST(source_keeps_its_pace),
+        TEST(source_keeps_its_pace_on_all_streams),
         TEST(rebinding_loses_nothing),
         TEST(two_paths_share),
         TEST(a_client_migrates),
