@@ -10,7 +10,8 @@
  *   conn_ack.c      acknowledgements in both directions, what was lost
  *   conn_send.c     packets out
  *   conn_copy.c     packets out once more
- *   conn_path.c     paths: validation, migration, use; conn_mtu.c: path MTU discovery
+ *   conn_path.c     paths, and which one is taken; conn_mtu.c: path MTU discovery
+ *   conn_migrate.c  paths: validation, migration, use
  *   conn_fec.c      FEC both ways */
 #ifndef PROTO_CONN_STATE_H
 #define PROTO_CONN_STATE_H
@@ -346,10 +347,6 @@ void paths_fini(struct conn *c);
 /* The path a packet came along, made when new; NULL when there is no slot: the packet counts all
  * the same (it will be acknowledged), but its frames about paths do not. */
 struct conn_path *path_arrived(struct conn *c, const struct conn_received *p, uint64_t now);
-/* Its frames were read. probing: they were only about paths; newest: no higher number came. */
-void path_settled(struct conn *c, struct conn_path *path, bool newest, bool probing, uint64_t now);
-/* PATH_CHALLENGE, PATH_RESPONSE, PATH_USE. */
-void path_read(struct conn *c, struct conn_path *path, const struct frame *f, uint64_t now);
 /* The path the next packet of data takes, its window and pace permitting; NULL: none may now.
  * *at is then lowered to when one may by its pace. */
 struct conn_path *path_choose(struct conn *c, uint64_t now, uint64_t *at);
@@ -372,6 +369,13 @@ void path_item_acked(struct conn *c, struct conn_path *path, const struct sent_i
 void path_item_lost(struct conn *c, struct conn_path *path, const struct sent_item *i);
 uint64_t paths_deadline(const struct conn *c);
 void paths_timeout(struct conn *c, uint64_t now);
+
+/* ---- conn_migrate.c ---- */
+/* A packet's frames were read. probing: they were only about paths; newest: no higher number came.
+ */
+void path_settled(struct conn *c, struct conn_path *path, bool newest, bool probing, uint64_t now);
+/* PATH_CHALLENGE, PATH_RESPONSE, PATH_USE. */
+void path_read(struct conn *c, struct conn_path *path, const struct frame *f, uint64_t now);
 
 /* ---- conn_mtu.c (RFC 8899) ---- */
 void mtu_start(struct conn *c, struct conn_path *path, uint64_t now);
