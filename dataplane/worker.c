@@ -14,6 +14,19 @@
 enum { IDLE_TURNS = 1024 };
 enum { SHUTDOWN_US = 2000000 };
 
+/* What the first stages read of a packet: buffer, metadata, headers. Whoever wrote them may have
+ * been another core or the NIC. */
+static void prefetch(const struct burst *b)
+{
+    for (uint16_t i = 0; i < b->n; i++) {
+        rte_prefetch0(b->m[i]);
+        rte_prefetch0(packet_of(b->m[i]));
+        rte_prefetch0((uint8_t *)packet_of(b->m[i]) + RTE_CACHE_LINE_SIZE);
+    }
+    for (uint16_t i = 0; i < b->n; i++)
+        rte_prefetch0(rte_pktmbuf_mtod(b->m[i], void *));
+}
+
 /* A burst from the worker's queue of a port, as it came. */
 static void receive(struct lcore *lc, unsigned port)
 {
@@ -21,6 +34,7 @@ static void receive(struct lcore *lc, unsigned port)
     uint64_t bytes = 0;
 
     b->n = rte_eth_rx_burst(lc->dp->port[port].id, (uint16_t)lc->index, b->m, BURST_MAX);
+    prefetch(b);
     for (uint16_t i = 0; i < b->n; i++) {
         packet_of(b->m[i])->port = (uint8_t)port;
         bytes += b->m[i]->pkt_len;

@@ -82,6 +82,35 @@ static void expand(struct aead *aead, struct aead_key *key, const uint8_t secret
         memcpy(key->expanded, secret, AEAD_KEY_LEN);
 }
 
+enum {
+    AHEAD = 3,
+    ROUND_KEYS = offsetof(struct gcm_key_data, ghash_keys),
+    GHASH_KEYS = sizeof(((struct gcm_key_data *)0)->ghash_keys),
+};
+
+/* Many sessions' keys do not fit the caches: have what a text of len bytes needs of one fetched
+ * while those before it are worked on. That is the round keys and, with vector AES, as many powers
+ * of the hash key as the text has blocks, which are at the end. */
+static void prefetch_key(const struct aead_key *key, uint32_t len)
+{
+    const uint8_t *end = key->expanded + ROUND_KEYS + GHASH_KEYS;
+    uint32_t powers = len + 2 * 16 < GHASH_KEYS ? len + 2 * 16 : GHASH_KEYS;
+
+    for (uint32_t at = 0; at < ROUND_KEYS; at += 64)
+        __builtin_prefetch(key->expanded + at);
+    for (const uint8_t *line = end - powers; line < end; line += 64)
+        __builtin_prefetch(line);
+}
+
+/* Texts follow each other: fetch the key of one some further on, unless it is the same. */
+static void prefetch_ahead(const struct aead_text *texts, unsigned i, unsigned n)
+{
+    const struct aead_text *t = &texts[i + AHEAD];
+
+    if (i + AHEAD < n && t->key != t[-1].key)
+        prefetch_key(t->key, t->len);
+}
+
 static void submit_chacha(IMB_MGR *mgr, const struct aead_text *t, uint8_t *tag,
                           IMB_CIPHER_DIRECTION direction)
 {
@@ -118,6 +147,7 @@ static void seal(struct aead *aead, const struct aead_text *texts, unsigned n)
         const struct aead_text *t = &texts[i];
         uint8_t *tag = t->text + t->len;
 
+        prefetch_ahead(texts, i, n);
         if (t->key->alg == AEAD_AES256_GCM)
             IMB_AES256_GCM_ENC(mgr, gcm_key(t->key), &gcm, t->text, t->text, t->len, t->nonce,
                                t->aad, t->aad_len, tag, AEAD_TAG_LEN);
@@ -137,6 +167,7 @@ static void open_texts(struct aead *aead, struct aead_text *texts, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         struct aead_text *t = &texts[i];
 
+        prefetch_ahead(texts, i, n);
         if (t->key->alg == AEAD_AES256_GCM)
             IMB_AES256_GCM_DEC(mgr, gcm_key(t->key), &gcm, t->text, t->text, t->len, t->nonce,
                                t->aad, t->aad_len, tags[i], AEAD_TAG_LEN);

@@ -45,6 +45,12 @@ enum {
     FRAME_STREAM_FLAGS = 0x2f,
     FRAME_DATAGRAM_LEN = 1
 };
+/* Does a frame that begins with this byte carry data? */
+static inline bool frame_is_data(uint8_t type)
+{
+    return (type & ~FRAME_STREAM_FLAGS) == FRAME_STREAM ||
+           (type & ~FRAME_DATAGRAM_LEN) == FRAME_DATAGRAM;
+}
 enum { FRAME_STREAM_IDS = 1 << 16, FRAME_MESSAGE_MAX = 1 << 24 };
 enum { FRAME_DATA_MAX = 16 }; /* STREAM and DATAGRAM frames in one packet */
 enum {
@@ -157,6 +163,12 @@ struct frame {
  * and PADDING are legal. Returns 1 for a frame, 0 at the end, -EBADMSG for a cut, unknown or
  * impossible one; *p is then anywhere up to end. */
 int frame_next(const uint8_t **p, const uint8_t *end, bool inner, struct frame *f);
+/* The data of a STREAM or DATAGRAM frame, of *len bytes. */
+static inline const uint8_t *frame_data(const struct frame *f, uint32_t *len)
+{
+    *len = f->type == FRAME_STREAM ? f->u.stream.len : f->u.datagram.len;
+    return f->type == FRAME_STREAM ? f->u.stream.data : f->u.datagram.data;
+}
 
 /* Writers: each stores its frame at p, which has room (sizes above, or the frame's varints plus
  * data), and returns the byte behind it. Data itself is not copied where only a header is said:

@@ -45,6 +45,17 @@ enum reorder_verdict {
 enum reorder_verdict reorder_push(struct reorder_stream *s, uint32_t *held,
                                   const struct reorder_limits *lim, struct reorder_node *n,
                                   uint64_t now, struct reorder_node **out);
+/* The same for the common case alone: nothing is held, and n is next. True: it was released, just
+ * it. False: nothing was done, push it. */
+static inline bool reorder_pass(struct reorder_stream *s, struct reorder_node *n)
+{
+    if (s->head || n->seq != s->next_seq || n->offset != s->next_offset || (n->len == 0 && !n->fin))
+        return false;
+    n->gap = false;
+    s->next_seq += n->fin;
+    s->next_offset = n->fin ? 0 : n->offset + n->len;
+    return true;
+}
 /* Skip every gap whose oldest held fragment arrived timeout_us ago or longer; returns the released
  * list. */
 struct reorder_node *reorder_expire(struct reorder_stream *s, uint32_t *held,

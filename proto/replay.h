@@ -29,6 +29,12 @@ static inline enum replay_verdict replay_check(const struct replay *r, uint64_t 
     return r->bits[pn / 64 % REPLAY_WORDS] >> (pn % 64) & 1 ? REPLAY_SEEN : REPLAY_FRESH;
 }
 
+/* Have what replay_commit will touch fetched. */
+static inline void replay_prefetch(const struct replay *r, uint64_t pn)
+{
+    __builtin_prefetch(&r->bits[pn / 64 % REPLAY_WORDS], 1);
+}
+
 /* Make pn, in a word beyond that of the highest so far, the highest: clears the words it enters. */
 void replay_slide(struct replay *r, uint64_t pn);
 

@@ -3,6 +3,7 @@
 #ifndef PROTO_STREAMS_H
 #define PROTO_STREAMS_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,7 +13,7 @@
 enum { STREAMS_PER_CHUNK = 8 };
 
 struct stream {
-    struct reorder_stream rx;
+    alignas(64) struct reorder_stream rx;
     uint64_t tx_seq;    /* message being sent, or the next to send */
     uint64_t rx_broken; /* 1 + the message that lost a part to a skipped gap; 0: none */
     uint32_t id;

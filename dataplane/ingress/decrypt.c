@@ -120,6 +120,8 @@ static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, stru
         return;
     }
     p->session = s;
+    replay_prefetch(&s->replay, p->pn); /* for the stages behind */
+    rte_prefetch0(s->streams.last);
     o->m[o->n] = m;
     o->op[o->n++] = (struct aead_op){
         .key = key,

@@ -121,18 +121,43 @@ static void read_packet(struct lcore *lc, struct rte_mbuf *m)
     reading_end(&r, ok);
 }
 
+/* Most packets hold one data frame and no other: it is the unit, and needs no queue. False: nothing
+ * was done, read it the long way. */
+static bool read_lone(struct lcore *lc, struct rte_mbuf *m)
+{
+    struct packet *p = packet_of(m);
+    const uint8_t *start = rte_pktmbuf_mtod(m, const uint8_t *);
+    const uint8_t *at = start + p->udp + WIRE_DATA_HDR, *end = at + p->text_len;
+    struct frame f;
+    uint32_t len;
+
+    if (p->text_len == 0 || !frame_is_data(*at) || p->session->doom ||
+        frame_next(&at, end, false, &f) != 1 || at != end)
+        return false;
+    if (f.type == FRAME_STREAM && (f.u.stream.unordered || f.u.stream.compressed))
+        return false;
+    const uint8_t *data = frame_data(&f, &len);
+
+    unit_set(p, &f, (uint16_t)(data - start), len);
+    acknowledge(lc, p->session);
+    return true;
+}
+
 /* What was read is handed on as soon as it fills a burst: the copies of one burst's frames never
  * pile up. */
 uint16_t ingress_fec(struct lcore *lc, struct burst *b)
 {
     struct reorder_node *n;
+    uint16_t kept = 0;
 
     for (uint16_t i = 0; i < b->n; i++)
-        if (likely(lc->frames.n < BURST_MAX))
+        if (likely(lc->frames.n == 0 && read_lone(lc, b->m[i])))
+            b->m[kept++] = b->m[i];
+        else if (likely(lc->frames.n < BURST_MAX))
             read_packet(lc, b->m[i]);
         else
             queue_push(&lc->unread, &packet_of(b->m[i])->node);
     while (lc->frames.n < BURST_MAX && (n = queue_pop(&lc->unread)))
         read_packet(lc, mbuf_of(n));
-    return burst_refill(b, &lc->frames);
+    return kept > 0 ? (b->n = kept) : burst_refill(b, &lc->frames);
 }

@@ -20,55 +20,31 @@ struct rte_mbuf *packet_copy(struct lcore *lc, struct rte_mbuf *m, const uint8_t
     return copy;
 }
 
-/* The unit for one more data frame: m itself for the first, a copy for the others. NULL: no mbuf,
- * counted. */
-static struct packet *add_unit(struct reading *r, const uint8_t *data, uint32_t len)
+/* One more data frame: its unit is m itself for the first, a copy for the others, unless there is
+ * no mbuf, counted. */
+static void add_unit(struct reading *r, const struct frame *f)
 {
     struct rte_mbuf *m = r->m;
+    uint32_t len;
+    const uint8_t *data = frame_data(f, &len);
 
     if (r->units.head) {
         count(r->lc, JP_split_frames, 1);
         m = packet_copy(r->lc, r->m, data, len);
         if (!m) {
             count(r->lc, JP_no_mbuf, 1);
-            return NULL;
+            return;
         }
         data = rte_pktmbuf_mtod(m, const uint8_t *);
     }
-    struct packet *p = packet_of(m);
-
-    p->data = (uint16_t)(data - rte_pktmbuf_mtod(m, const uint8_t *));
-    p->data_len = (uint16_t)len;
-    queue_push(&r->units, &p->node);
-    return p;
+    unit_set(packet_of(m), f, (uint16_t)(data - rte_pktmbuf_mtod(m, const uint8_t *)), len);
+    queue_push(&r->units, &packet_of(m)->node);
 }
 
 /* One packet never becomes more work than this (docs/protocol.md section 4). */
 static bool may_hold_more(struct reading *r)
 {
     return ++r->data_frames <= FRAME_DATA_MAX;
-}
-
-static void read_stream(struct reading *r, const struct frame *f)
-{
-    struct packet *p = add_unit(r, f->u.stream.data, f->u.stream.len);
-
-    if (!p)
-        return;
-    p->is_datagram = 0;
-    p->stream_id = f->u.stream.id;
-    p->node.seq = f->u.stream.seq;
-    p->node.offset = f->u.stream.offset;
-    p->node.len = f->u.stream.len;
-    p->node.fin = f->u.stream.fin;
-}
-
-static void read_datagram(struct reading *r, const struct frame *f)
-{
-    struct packet *p = add_unit(r, f->u.datagram.data, f->u.datagram.len);
-
-    if (p)
-        p->is_datagram = 1;
 }
 
 /* False when it is not the packet's first. */
@@ -135,12 +111,12 @@ bool frames_read(struct reading *r, const uint8_t *p, const uint8_t *end, bool i
             r->eliciting = true;
             ok = !f.u.stream.unordered && !f.u.stream.compressed && may_hold_more(r);
             if (ok)
-                read_stream(r, &f);
+                add_unit(r, &f);
             break;
         case FRAME_DATAGRAM:
             r->eliciting = true;
             if ((ok = may_hold_more(r)))
-                read_datagram(r, &f);
+                add_unit(r, &f);
             break;
         case FRAME_FEC_SOURCE:
             ok = read_source(r, &f, p);

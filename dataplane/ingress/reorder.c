@@ -59,15 +59,32 @@ static void push_fragment(struct lcore *lc, struct session *s, struct rte_mbuf *
         session_wake(lc, s, reorder_deadline(&st->rx, &lc->reorder));
 }
 
+/* Most packets need no queue: datagrams, and the next fragment of a stream that waits for none. */
+static bool passes(struct lcore *lc, struct packet *p)
+{
+    struct streams *streams = &p->session->streams;
+    struct stream *st;
+
+    if (p->is_datagram)
+        return true;
+    st = streams_get(streams, &lc->streams, p->stream_id);
+    return likely(st && st->rx_broken != p->node.seq + 1) && reorder_pass(&st->rx, &p->node);
+}
+
+/* Once one had to be queued all that follow are, to keep their order. */
 uint16_t ingress_reorder(struct lcore *lc, struct burst *b)
 {
+    uint16_t kept = 0;
+
     for (uint16_t i = 0; i < b->n; i++) {
         struct packet *p = packet_of(b->m[i]);
 
-        if (p->is_datagram)
+        if (likely(lc->released.n == 0 && passes(lc, p)))
+            b->m[kept++] = b->m[i];
+        else if (p->is_datagram)
             queue_push(&lc->released, &p->node);
         else
             push_fragment(lc, p->session, b->m[i]);
     }
-    return burst_refill(b, &lc->released);
+    return kept > 0 ? (b->n = kept) : burst_refill(b, &lc->released);
 }

@@ -21,8 +21,8 @@ static struct load *compared(struct plane *plane, struct load_options o)
 static void round_of(struct load *l, struct load_samples *aead, struct load_samples *all)
 {
     load_fill(l);
-    load_sample(aead, l, load_open(l));
-    load_sample(all, l, load_run(l));
+    load_open(l, aead);
+    load_run(l, all);
 }
 
 static void print(struct load *l, struct load_samples *aead, struct load_samples *all)
@@ -35,7 +35,7 @@ static void print(struct load *l, struct load_samples *aead, struct load_samples
     report("aead", aead_ns, "ns/packet");
     report("aead.rate", 1e9 / aead_ns, "packets/s");
     report("ratio", aead_ns / ns, "ratio");
-    load_report_stages(all, l);
+    load_report_stages(all);
 }
 
 int main(int argc, char **argv)
@@ -46,8 +46,8 @@ int main(int argc, char **argv)
     o.listener = PLANE_DISCARD;
     struct plane *plane = load_plane(o.sessions * 2, o.fec_k > 0);
     struct load *l = load_new(plane, &o), *other = compared(plane, o);
-    struct load_samples aead = load_samples(o.rounds), all = load_samples(o.rounds);
-    struct load_samples other_aead = load_samples(o.rounds), other_all = load_samples(o.rounds);
+    struct load_samples aead = load_samples(&o), all = load_samples(&o);
+    struct load_samples other_aead = load_samples(&o), other_all = load_samples(&o);
 
     for (unsigned i = 0; i < o.rounds; i++) {
         round_of(l, &aead, &all);

@@ -10,6 +10,13 @@
 
 enum { MBUFS = 3 * LOAD_ROUND_MAX, HEADROOM = 128 };
 
+#define STAGE(name, text) {#name, JP_##name},
+static const struct {
+    const char *name;
+    enum jp_counter counter;
+} stages[LOAD_STAGES] = {JP_STAGES(STAGE)};
+#undef STAGE
+
 struct load_session {
     struct session *s;
     uint64_t pn, seq;
@@ -179,11 +186,23 @@ static bool is_lost(struct load *l)
     return l->o.loss > 0 && random32(l) < l->o.loss * 4294967296.0;
 }
 
+typedef void aead_bulk(struct aead *aead, struct aead_text *texts, unsigned n);
+
+static void slice_by(struct load *l, aead_bulk *bulk, unsigned first)
+{
+    for (unsigned i = first; i < first + LOAD_SLICE; i += BURST_MAX)
+        bulk(l->lc->aead, l->text + i, BURST_MAX);
+}
+
+static void seal_burst(struct aead *aead, struct aead_text *texts, unsigned n)
+{
+    aead->vtable->seal(aead, texts, n);
+}
+
 static void seal_all(struct load *l)
 {
-    for (unsigned i = 0; i < l->o.round; i += BURST_MAX)
-        l->lc->aead->vtable->seal(l->lc->aead, l->text + i,
-                                  RTE_MIN((unsigned)BURST_MAX, l->o.round - i));
+    for (unsigned i = 0; i < l->o.round; i += LOAD_SLICE)
+        slice_by(l, seal_burst, i);
 }
 
 /* To memory, with all that the data plane knows of the packets. */
@@ -213,37 +232,52 @@ void load_fill(struct load *l)
     seal_all(l);
 }
 
-uint64_t load_open(struct load *l)
+/* The slice that began at `start` is over. */
+static void sample(struct load_samples *samples, const struct load *l, uint64_t start)
 {
-    struct aead *aead = l->lc->aead;
-    uint64_t start, cycles;
+    samples->total[samples->n] = rte_rdtsc() - start;
+    for (unsigned i = 0; i < LOAD_STAGES; i++) {
+        samples->stage[i][samples->n] = l->lc->counter[stages[i].counter];
+        l->lc->counter[stages[i].counter] = 0;
+    }
+    samples->n++;
+}
 
+static void measure_aead(struct load *l, struct load_samples *samples, aead_bulk *bulk)
+{
     cool(l);
-    start = rte_rdtsc();
-    for (unsigned i = 0; i < l->o.round; i += BURST_MAX)
-        aead->vtable->open(aead, l->text + i, RTE_MIN((unsigned)BURST_MAX, l->o.round - i));
-    cycles = rte_rdtsc() - start;
+    for (unsigned i = 0; i < l->o.round; i += LOAD_SLICE) {
+        uint64_t start = rte_rdtsc();
+
+        slice_by(l, bulk, i);
+        sample(samples, l, start);
+    }
+}
+
+void load_open(struct load *l, struct load_samples *samples)
+{
+    measure_aead(l, samples, l->lc->aead->vtable->open);
     for (unsigned i = 0; i < l->o.round; i++)
         if (!l->text[i].ok)
             report_fail("a packet did not open");
     seal_all(l);
-    return cycles;
 }
 
-uint64_t load_run(struct load *l)
+void load_run(struct load *l, struct load_samples *samples)
 {
     struct rte_ring *in = l->plane->in[PLANE_UNTAGGED][0];
-    uint64_t start, cycles;
 
     if (rte_ring_enqueue_bulk(in, (void *const *)l->m, l->o.round, NULL) != l->o.round)
         report_fail("the port took no more");
     cool(l);
-    start = rte_rdtsc();
-    while (!rte_ring_empty(in))
-        worker_turn(l->lc);
-    cycles = rte_rdtsc() - start;
+    while (!rte_ring_empty(in)) {
+        uint64_t start = rte_rdtsc();
+
+        for (unsigned i = 0; i < LOAD_SLICE; i += BURST_MAX)
+            worker_turn(l->lc);
+        sample(samples, l, start);
+    }
     plane_ignore_sent(l->plane);
-    return cycles;
 }
 
 /* ---- the transmit path ---- */
@@ -268,62 +302,48 @@ void load_fill_egress(struct load *l)
     }
 }
 
-uint64_t load_seal(struct load *l)
+void load_seal(struct load *l, struct load_samples *samples)
 {
-    uint64_t start;
-
-    cool(l);
-    start = rte_rdtsc();
-    seal_all(l);
-    return rte_rdtsc() - start;
+    measure_aead(l, samples, seal_burst);
 }
 
-uint64_t load_run_egress(struct load *l)
+/* As a sink would. */
+static void submit(struct load *l, unsigned first)
 {
-    uint64_t start, cycles;
+    l->lc->lap = rte_rdtsc();
+    for (unsigned i = first; i < first + BURST_MAX; i++)
+        egress_data(l->lc, packet_of(l->m[i])->session, l->m[i]);
+    lap(l->lc, JP_deliver_cycles);
+}
 
+void load_run_egress(struct load *l, struct load_samples *samples)
+{
     cool(l);
-    start = l->lc->lap = rte_rdtsc();
-    for (unsigned i = 0; i < l->o.round; i += BURST_MAX) {
-        for (unsigned j = i; j < RTE_MIN(i + BURST_MAX, l->o.round); j++)
-            egress_data(l->lc, packet_of(l->m[j])->session, l->m[j]);
-        lap(l->lc, JP_deliver_cycles); /* as if a sink had submitted them */
-        egress_run(l->lc);
+    for (unsigned i = 0; i < l->o.round; i += LOAD_SLICE) {
+        uint64_t start = rte_rdtsc();
+
+        for (unsigned j = i; j < i + LOAD_SLICE; j += BURST_MAX) {
+            submit(l, j);
+            egress_run(l->lc);
+        }
+        sample(samples, l, start);
     }
-    cycles = rte_rdtsc() - start;
     plane_ignore_sent(l->plane);
-    return cycles;
 }
 
 /* ---- figures ---- */
 
-#define STAGE(name, text) {#name, JP_##name},
-static const struct {
-    const char *name;
-    enum jp_counter counter;
-} stages[LOAD_STAGES] = {JP_STAGES(STAGE)};
-#undef STAGE
-
-struct load_samples load_samples(unsigned rounds)
+struct load_samples load_samples(const struct load_options *o)
 {
-    struct load_samples samples = {.total = calloc(rounds, sizeof(uint64_t))};
+    size_t n = (size_t)o->rounds * o->round / LOAD_SLICE;
+    struct load_samples samples = {.total = calloc(n, sizeof(uint64_t))};
 
     for (unsigned i = 0; i < LOAD_STAGES; i++)
-        samples.stage[i] = calloc(rounds, sizeof(uint64_t));
+        samples.stage[i] = calloc(n, sizeof(uint64_t));
     return samples;
 }
 
-void load_sample(struct load_samples *samples, const struct load *l, uint64_t cycles)
-{
-    samples->total[samples->n] = cycles;
-    for (unsigned i = 0; i < LOAD_STAGES; i++) {
-        samples->stage[i][samples->n] = l->lc->counter[stages[i].counter];
-        l->lc->counter[stages[i].counter] = 0;
-    }
-    samples->n++;
-}
-
-void load_report_stages(struct load_samples *samples, const struct load *l)
+void load_report_stages(struct load_samples *samples)
 {
     for (unsigned i = 0; i < LOAD_STAGES; i++) {
         uint64_t median = report_median(samples->stage[i], samples->n);
@@ -332,13 +352,13 @@ void load_report_stages(struct load_samples *samples, const struct load *l)
         snprintf(name, sizeof(name), "%s", stages[i].name);
         *strrchr(name, '_') = '.'; /* decrypt.cycles */
         if (median > 0)
-            report(name, (double)median / l->o.round, "cycles/packet");
+            report(name, (double)median / LOAD_SLICE, "cycles/packet");
     }
 }
 
 double load_ns(struct load_samples *samples, const struct load *l)
 {
-    return (double)report_median(samples->total, samples->n) / l->o.round /
+    return (double)report_median(samples->total, samples->n) / LOAD_SLICE /
            l->plane->dp.tsc_per_us * 1000;
 }
 
@@ -363,7 +383,7 @@ static void parse_option(struct load_options *o, const char *name, const char *v
     else if (strcmp(name, "alg") == 0)
         o->alg = parse_alg(value);
     else if (strcmp(name, "round") == 0)
-        o->round = (unsigned)report_number(value, 1, LOAD_ROUND_MAX);
+        o->round = (unsigned)report_number(value, 1, LOAD_ROUND_MAX) / LOAD_SLICE * LOAD_SLICE;
     else if (strcmp(name, "rounds") == 0)
         o->rounds = (unsigned)report_number(value, 1, 1000000);
     else if (strcmp(name, "cold") == 0)

@@ -14,7 +14,12 @@
 #include "aead_backend.h"
 #include "plane.h"
 
-enum { LOAD_ROUND_MAX = 4032, LOAD_SIZE_MAX = 1400, LOAD_FEC_SESSIONS_MAX = 64 };
+enum {
+    LOAD_SLICE = 256,
+    LOAD_ROUND_MAX = 15 * LOAD_SLICE,
+    LOAD_SIZE_MAX = 1400,
+    LOAD_FEC_SESSIONS_MAX = 64
+};
 
 #define LOAD_ONE(name, text) +1
 enum { LOAD_STAGES = JP_STAGES(LOAD_ONE) };
@@ -27,7 +32,7 @@ struct load_options {
     uint16_t listener;
     uint8_t fec_k, fec_r; /* 0: no FEC */
     double loss;          /* part of the packets that never arrive */
-    unsigned round;       /* packets, <= LOAD_ROUND_MAX */
+    unsigned round;       /* packets: slices of LOAD_SLICE, <= LOAD_ROUND_MAX */
     unsigned rounds;
     bool cold;
 };
@@ -38,7 +43,7 @@ struct load_options {
     "              and 1400 as 7 to 4 to 1 (default 1400)\n"                                       \
     "  alg=NAME    aes-256-gcm (default) or chacha20-poly1305\n"                                   \
     "  fec=K+R     sources and repairs of a block; at most 64 sessions (default none)\n"           \
-    "  round=N     packets made, then measured: how far from the cache they come; 256 of 1400\n"   \
+    "  round=N     packets made, then measured, in 256s up to 3840: 256 of 1400\n"                 \
     "              bytes fit a 1 MiB L2, the default 1024 the L3\n"                                \
     "  rounds=N    of each kind, in turns; the medians count (default 300)\n"                      \
     "  cold=1      packets come from memory\n"
@@ -64,28 +69,26 @@ struct load_options load_options(int argc, char **argv);
 /* A load with its sessions installed. Ends the program where that fails. */
 struct load *load_new(struct plane *plane, const struct load_options *o);
 
-/* Make the next round, sealed. */
-void load_fill(struct load *l);
-/* Open it by the AEAD alone, in bursts as the data plane does; returns the TSC cycles that took.
- * It is sealed again afterwards. */
-uint64_t load_open(struct load *l);
-/* Let the data plane take it in; returns cycles. */
-uint64_t load_run(struct load *l);
-/* The same for packets to be sent: data is submitted, and sealed by the AEAD alone. */
-void load_fill_egress(struct load *l);
-uint64_t load_seal(struct load *l);
-uint64_t load_run_egress(struct load *l);
-
-/* Cycles of rounds, and of each stage in them. */
+/* What slices took, so short that few are interrupted: TSC cycles, and those of each stage. */
 struct load_samples {
     unsigned n;
     uint64_t *total, *stage[LOAD_STAGES];
 };
-struct load_samples load_samples(unsigned rounds);
-/* A round took that long; the stages' counters tell the rest. */
-void load_sample(struct load_samples *samples, const struct load *l, uint64_t cycles);
+struct load_samples load_samples(const struct load_options *o);
+
+/* Make the next round, sealed. */
+void load_fill(struct load *l);
+/* Open it by the AEAD alone, in bursts as the data plane does. It is sealed again afterwards. */
+void load_open(struct load *l, struct load_samples *samples);
+/* Let the data plane take it in. */
+void load_run(struct load *l, struct load_samples *samples);
+/* The same for packets to be sent: data is submitted, and sealed by the AEAD alone. */
+void load_fill_egress(struct load *l);
+void load_seal(struct load *l, struct load_samples *samples);
+void load_run_egress(struct load *l, struct load_samples *samples);
+
 /* Report each stage's median, as "<name>.cycles". */
-void load_report_stages(struct load_samples *samples, const struct load *l);
+void load_report_stages(struct load_samples *samples);
 /* Nanoseconds a packet, of the median. */
 double load_ns(struct load_samples *samples, const struct load *l);
 
