@@ -37,6 +37,7 @@ struct burst {
     struct aead_op ops[AEAD_BURST_MAX];
     struct udp_packet packets[AEAD_BURST_MAX];
     struct socket *sockets[AEAD_BURST_MAX];
+    struct jp_path path;  /* of the last */
     unsigned count, sent; /* sealed, and of them sent: else the socket was full */
     uint32_t used;        /* bytes of buffer */
     uint8_t *buffer;      /* SEND_BUFFER */

@@ -1,13 +1,20 @@
 /* Packets in: told apart, opened in bursts, and read by their sessions. */
+#include <string.h>
+
 #include "endpoint.h"
 #include "tcp.h"
 
+static bool same_way(const struct udp_packet *a, const struct udp_packet *b)
+{
+    return !memcmp(&a->peer, &b->peer, sizeof(a->peer)) &&
+           !memcmp(&a->local, &b->local, sizeof(a->local));
+}
+
 /* The frames of an authentic packet. */
-static void read_packet(struct endpoint *e, unsigned i, uint64_t now)
+static void read_packet(struct endpoint *e, unsigned i, const struct jp_path *path, uint64_t now)
 {
     const struct aead_op *op = &e->opening.ops[i];
     const struct udp_packet *p = e->arrivals[i];
-    struct jp_path path = socket_path(e->arrived_at, p);
     jp_session *s = e->owners[i];
     int len;
 
@@ -26,7 +33,7 @@ static void read_packet(struct endpoint *e, unsigned i, uint64_t now)
     conn_receive(s->conn, now,
                  &(struct conn_received){
                      .frames = op->text,
-                     .path = &path,
+                     .path = path,
                      .pn = op->pn,
                      .len = (uint32_t)len,
                      .bytes = p->length,
@@ -39,11 +46,15 @@ static void flush(struct endpoint *e)
 {
     unsigned n = e->opening.count;
     uint64_t now = loop_clock(e->loop);
+    struct jp_path path;
 
     tunnel_open(&e->opening, e->aead);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
+        if (i == 0 || !same_way(e->arrivals[i], e->arrivals[i - 1]))
+            path = socket_path(e->arrived_at, e->arrivals[i]);
         if (e->opening.ops[i].ok)
-            read_packet(e, i, now);
+            read_packet(e, i, &path, now);
+    }
     endpoint_deliver(e);
 }
 

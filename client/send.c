@@ -1,4 +1,6 @@
 /* Packets out: the sessions take turns, bursts are sealed at once, and leave in trains. */
+#include <string.h>
+
 #include "endpoint.h"
 #include "route.h"
 
@@ -78,6 +80,23 @@ static bool address(struct endpoint *e, struct udp_packet *p, struct socket **so
     return true;
 }
 
+/* The next packet of the burst goes along this path, most likely that of the one before. */
+static void address_next(struct endpoint *e, const struct jp_path *path)
+{
+    struct burst *b = &e->out;
+    struct udp_packet *p = &b->packets[b->count];
+
+    if (b->count > 0 && memcmp(path, &b->path, sizeof(*path)) == 0) {
+        p->peer = p[-1].peer;
+        p->local = p[-1].local;
+        b->sockets[b->count] = b->sockets[b->count - 1];
+        return;
+    }
+    b->path = *path;
+    if (!address(e, p, &b->sockets[b->count], path))
+        b->sockets[b->count] = NULL;
+}
+
 /* The session's next packet joins the burst: its length, or 0: there is none. */
 static uint32_t add_packet(struct endpoint *e, jp_session *s, uint64_t now)
 {
@@ -92,9 +111,8 @@ static uint32_t add_packet(struct endpoint *e, jp_session *s, uint64_t now)
         return 0;
     length = tunnel_wrap(&s->tunnel, data, packet.len, &b->ops[b->count]);
     *p = (struct udp_packet){.data = data, .length = (uint16_t)length, .ecn = packet.ecn};
-    if (!address(e, p, &b->sockets[b->count], packet.path))
-        b->sockets[b->count] = NULL;
-    else if (b->sockets[b->count]->tcp)
+    address_next(e, packet.path);
+    if (b->sockets[b->count] && b->sockets[b->count]->tcp)
         s->held = !tcp_reserve(b->sockets[b->count], length);
     b->count++;
     s->unproven -= session_is_confirmed(s) ? 0 : length;

@@ -35,7 +35,8 @@ static bool alike(const struct udp_packet *a, const struct udp_packet *b)
 {
     return a->ecn == b->ecn && b->length && b->length <= a->length && a->length >= 4 &&
            b->length >= 4 && !memcmp(a->data, b->data, 4) &&
-           !jp_address_compare(&a->peer, &b->peer) && !jp_address_compare(&a->local, &b->local);
+           !memcmp(&a->peer, &b->peer, sizeof(a->peer)) &&
+           !memcmp(&a->local, &b->local, sizeof(a->local));
 }
 
 /* How many packets, from the first, make one message; n >= 1. */
