@@ -152,66 +152,84 @@ static int watch_signals(struct daemon *d)
 
 /* ---- the whole ---- */
 
-static int watch(struct daemon *d)
+static int serve(struct daemon *d)
 {
     int rc = watch_signals(d);
 
+    if (rc < 0) {
+        log_error("cannot start: %s", strerror(-rc));
+        return rc;
+    }
+    log_info("jetplaned " JP_VERSION ": control socket %s, data plane %s",
+             d->config->control_socket, d->config->data_plane_socket);
+    rc = loop_run(&d->loop);
+    dp_flush(&d->dp);
+    return rc;
+}
+
+/* What is not there yet can be closed. */
+static void prepare(struct daemon *d, const struct config *config)
+{
+    *d = (struct daemon){
+        .config = config,
+        .started = clock_us(),
+        .ticks = {.fd = -1},
+        .signals = {.fd = -1},
+        .dp_user =
+            {.up = on_up, .down = on_down, .message = on_message, .relay = on_relay, .arg = d},
+        .tcp_user = {.hello = on_hello, .has_session = on_has_session, .arg = d},
+        .api_user = {.request = commands_request, .gone = commands_gone, .arg = d},
+        .api = {.listener = {.fd = -1}},
+    };
+}
+
+int daemon_open(struct daemon *d, const struct config *config)
+{
+    int rc, listening;
+
+    prepare(d, config);
+    rc = loop_open(&d->loop);
+    if (rc < 0) {
+        log_error("cannot start: %s", strerror(-rc));
+        return rc;
+    }
+    rc = dp_init(&d->dp, &d->loop, config->data_plane_socket, &d->dp_user);
+    listening = tcp_init(&d->tcp, &d->loop, &config->tcp, &d->tcp_user);
     if (rc == 0)
-        rc = watch_ticks(d);
-    if (rc < 0)
+        rc = listening;
+    queries_init(&d->queries, &d->dp);
+    resync_init(&d->resync, &d->dp, &d->queries, &d->sessions);
+    if (rc == 0)
+        rc = handshakes_init(&d->handshakes, config, &d->dp, &d->sessions, &d->tcp);
+    if (rc == 0)
+        rc = api_open(&d->api, &d->loop, config->control_socket, config->control_group,
+                      &d->api_user);
+    if (rc == 0 && (rc = watch_ticks(d)) < 0)
         log_error("cannot start: %s", strerror(-rc));
     return rc;
 }
 
-static int serve(struct daemon *d)
+void daemon_close(struct daemon *d)
 {
-    static struct api_user api_user = {.request = commands_request, .gone = commands_gone};
-    const struct config *config = d->config;
-    int rc;
-
-    api_user.arg = d;
-    rc = api_open(&d->api, &d->loop, config->control_socket, config->control_group, &api_user);
-    if (rc == 0)
-        rc = watch(d);
-    if (rc == 0) {
-        log_info("jetplaned " JP_VERSION ": control socket %s, data plane %s",
-                 config->control_socket, config->data_plane_socket);
-        rc = loop_run(&d->loop);
-        dp_flush(&d->dp);
-    }
+    if (d->loop.epoll < 0)
+        return;
     api_close(&d->api);
-    return rc;
+    tcp_free(&d->tcp);
+    dp_free(&d->dp);
+    handshakes_free(&d->handshakes);
+    sessions_free(&d->sessions);
+    if (d->ticks.fd >= 0)
+        close(d->ticks.fd);
+    loop_close(&d->loop);
 }
 
 int daemon_run(const struct config *config)
 {
     static struct daemon d;
-    int rc, listening;
+    int rc = daemon_open(&d, config);
 
-    d.config = config;
-    d.started = clock_us();
-    d.dp_user = (struct dp_user){
-        .up = on_up, .down = on_down, .message = on_message, .relay = on_relay, .arg = &d};
-    d.tcp_user = (struct tcp_user){.hello = on_hello, .has_session = on_has_session, .arg = &d};
-    rc = loop_open(&d.loop);
-    if (rc < 0) {
-        log_error("cannot start: %s", strerror(-rc));
-        return rc;
-    }
-    rc = dp_init(&d.dp, &d.loop, config->data_plane_socket, &d.dp_user);
-    listening = tcp_init(&d.tcp, &d.loop, &config->tcp, &d.tcp_user);
-    if (rc == 0)
-        rc = listening;
-    queries_init(&d.queries, &d.dp);
-    resync_init(&d.resync, &d.dp, &d.queries, &d.sessions);
-    if (rc == 0)
-        rc = handshakes_init(&d.handshakes, config, &d.dp, &d.sessions, &d.tcp);
     if (rc == 0)
         rc = serve(&d);
-    tcp_free(&d.tcp);
-    dp_free(&d.dp);
-    handshakes_free(&d.handshakes);
-    sessions_free(&d.sessions);
-    loop_close(&d.loop);
+    daemon_close(&d);
     return rc;
 }

@@ -19,6 +19,7 @@ struct daemon {
     struct loop_watch ticks, signals;
     struct dp_user dp_user;
     struct tcp_user tcp_user;
+    struct api_user api_user;
     struct dp dp;
     struct queries queries;
     struct sessions sessions;
@@ -28,6 +29,10 @@ struct daemon {
     struct api api;
 };
 
+/* Everything but signals: the loop is ready to run. 0 or -errno, said in the log; daemon_close it
+ * either way. */
+int daemon_open(struct daemon *d, const struct config *config);
+void daemon_close(struct daemon *d);
 /* Run until a signal or the command to stop. 0 or -errno, said in the log. */
 int daemon_run(const struct config *config);
 
