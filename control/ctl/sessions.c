@@ -93,9 +93,10 @@ static void path_print(const json_t *p)
     char peer[64], rate[PRINT_MAX], cwnd[PRINT_MAX], flight[PRINT_MAX], lost[PRINT_MAX];
 
     print_peer(peer, sizeof(peer), p);
-    printf("path       %s, %s%s%s: RTT %.1f ms (least %.1f), MTU %.0f, window %s, in flight %s, "
+    printf("path       %s%s, %s%s%s: RTT %.1f ms (least %.1f), MTU %.0f, window %s, in flight %s, "
            "%sB/s, %s lost\n",
-           peer, str(p, "use"), json_is_true(json_object_get(p, "active")) ? ", active" : "",
+           peer, json_is_true(json_object_get(p, "tcp")) ? " by TCP" : "", str(p, "use"),
+           json_is_true(json_object_get(p, "active")) ? ", active" : "",
            json_is_true(json_object_get(p, "validated")) ? "" : ", not validated",
            num(p, "rtt_us") / 1000, num(p, "rtt_min_us") / 1000, num(p, "mtu"),
            print_bytes(cwnd, num(p, "cwnd")), print_bytes(flight, num(p, "in_flight")),

@@ -235,7 +235,7 @@ def test_full_session(daemon, served):
     assert transport["paths"][1]["peer_ip"] == "fd00::7"
     assert transport["paths"][0] == {
         "peer_ip": "198.18.0.1", "peer_port": 4500, "our_ip": "198.18.0.254", "our_port": 4500,
-        "use": "share", "validated": True, "active": True, "mtu": 1452, "rtt_us": 20000,
+        "tcp": False, "use": "share", "validated": True, "active": True, "mtu": 1452, "rtt_us": 20000,
         "rtt_min_us": 15000, "rate": 1250000, "sent": 200, "received": 190, "lost": 4,
         "cwnd": 64000, "in_flight": 3000}
     text = daemon.jetctl("session", "0xdeadbeef").stdout
