@@ -24,17 +24,21 @@ SO_RCVBUFFORCE = 33
 
 class Session:
     def __init__(self, kem, server, port=4500, suites=(w.AES256_GCM,), params=b"", identity=None, timeout=5.0):
-        family = socket.AF_INET6 if ":" in server else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_DGRAM)
-        self.socket.setblocking(False)
-        if os.geteuid() == 0:
-            self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        self.socket = self._open(server, port)
         self.drop = lambda packet: False  # received packets to lose
         self.kem, self.suites, self.params, self.pinned = kem, suites, params, identity
         self.address = (server, port)
         self.retries = 0
         self.packet_log = {}  # our packet number -> its first 32 bytes
         self.connect(timeout)
+
+    @staticmethod
+    def _open(server, _port):
+        udp = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+        udp.setblocking(False)
+        if os.geteuid() == 0:
+            udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        return udp
 
     def connect(self, timeout=5.0):
         handshake = w.Handshake(
