@@ -15,9 +15,17 @@ void sendq_init(struct sendq *q, const struct sendq_config *config, struct sendq
 
 /* ---- ranges ---- */
 
+/* May a queue that has n objects of the pool take one more? */
+static bool may_take(const struct pool *pool, uint32_t n, uint32_t max)
+{
+    return n < max && n < pool_left(pool);
+}
+
 static struct sendq_range *range_get(struct sendq *q)
 {
-    struct sendq_range *r = q->ranges < q->config->max_ranges ? pool_get(&q->pools->ranges) : NULL;
+    struct pool *pool = &q->pools->ranges;
+    struct sendq_range *r =
+        may_take(pool, q->ranges, q->config->max_ranges) ? pool_get(pool) : NULL;
 
     q->ranges += r != NULL;
     return r;
@@ -148,9 +156,9 @@ int sendq_push(struct sendq *q, const uint8_t *data, uint32_t len, void *user, u
         return -EMSGSIZE;
     if (q->finished || q->reset)
         return -EPIPE;
-    m = q->messages < q->config->max_messages ? pool_get(&q->pools->messages) : NULL;
-    if (!m)
+    if (!may_take(&q->pools->messages, q->messages, q->config->max_messages))
         return -ENOBUFS;
+    m = pool_get(&q->pools->messages);
     *m = (struct sendq_message){.prev = q->tail,
                                 .data = data,
                                 .user = user,
@@ -233,7 +241,7 @@ enum sendq_verdict sendq_next(struct sendq *q, uint64_t now, struct sendq_fragme
     m = q->unsent;
     if (!m)
         return SENDQ_IDLE;
-    if (q->ranges >= q->config->max_ranges || pool_left(&q->pools->ranges) == 0)
+    if (!may_take(&q->pools->ranges, q->ranges, q->config->max_ranges))
         return SENDQ_FULL;
     if (!m->started)
         verdict = start(q, m, &f->want);

@@ -8,7 +8,8 @@
  * One position behind the last byte of a message stands for its end: fragments that say so carry
  * it, and so does an empty message.
  *
- * Messages and ranges come from pools and are capped per queue. When ranges run out, more is sent
+ * Messages and ranges come from pools and are capped per queue; none takes more of them than it
+ * leaves for all others. When ranges run out, more is sent
  * again than was lost, never less. Walks over ranges are bounded by their cap; a message is found
  * in O(1) when acknowledgements come as sent.h lists them, in SENDQ_STEP steps in any order. Owned
  * by one thread; times are microseconds. */

@@ -122,7 +122,7 @@ static enum verdict echo_next(struct transport *t, uint32_t stream)
         return DRAINED;
     if (info.queued >= QUEUE_MAX)
         return STREAM_FULL;
-    if (pool_left(&t->lc->transports->pools.sendq.messages) == 0 ||
+    if (pool_left(&t->lc->transports->pools.sendq.messages) <= info.queued ||
         !(b = buffer_get(t, ECHO_LARGE)))
         return NO_BUFFER;
     m = conn_read(conn_of(t), stream);

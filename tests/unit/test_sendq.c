@@ -42,10 +42,10 @@ static void sender_init(struct sender *s, uint64_t ttl, uint8_t retransmissions,
                                     .max_ranges = ranges,
                                     .release = on_release}};
     s->config.context = s;
-    s->messages = aligned_alloc(64, pool_footprint(sizeof(struct sendq_message), 100));
-    s->ranges = aligned_alloc(64, pool_footprint(sizeof(struct sendq_range), 200));
-    pool_init(&s->pools.messages, s->messages, sizeof(struct sendq_message), 100);
-    pool_init(&s->pools.ranges, s->ranges, sizeof(struct sendq_range), 200);
+    s->messages = aligned_alloc(64, pool_footprint(sizeof(struct sendq_message), 200));
+    s->ranges = aligned_alloc(64, pool_footprint(sizeof(struct sendq_range), 400));
+    pool_init(&s->pools.messages, s->messages, sizeof(struct sendq_message), 200);
+    pool_init(&s->pools.ranges, s->ranges, sizeof(struct sendq_range), 400);
     s->stream.limit = s->session.limit = 1 << 30;
     for (unsigned i = 0; i < MESSAGES_MAX; i++)
         s->fates[i] = -1;
@@ -579,19 +579,45 @@ static void run_path(struct rng *rng, bool ordered, uint64_t ttl, uint8_t tries,
     reassembly_fixture_fini(&p.f);
 }
 
+/* Queues of one pool, each of which takes what it may: there is always some left for the next. */
+static void queues_share(void **state)
+{
+    struct sender s;
+    struct sendq q[3];
+
+    (void)state;
+    sender_init(&s, FOREVER, SENDQ_RELIABLE, 400);
+    s.config.max_messages = 400;
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t left = pool_left(&s.pools.messages);
+        struct sendq_fragment f;
+
+        sendq_init(&q[i], &s.config, &s.pools, &s.stream, &s.session);
+        while (sendq_push(&q[i], zeros, 1, (void *)(uintptr_t)s.pools.messages.used, 0) == 0)
+            while (sendq_next(&q[i], 0, &f) == SENDQ_READY)
+                sendq_sent(&q[i], &f);
+        assert_int_equal(q[i].messages, left / 2);
+        assert_true(pool_left(&s.pools.ranges) >= left / 2);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        sendq_fini(&q[i]);
+    sender_fini(&s);
+}
+
 /* Acknowledgements in any order, while numbers go round the marks. */
 static void acked_in_any_order(void **state)
 {
     struct rng rng = rng_new(102);
+    enum { TWICE = 2 * MESSAGES_MAX };
     struct sender s;
-    void *messages = aligned_alloc(64, pool_footprint(sizeof(struct sendq_message), MESSAGES_MAX));
-    void *ranges = aligned_alloc(64, pool_footprint(sizeof(struct sendq_range), MESSAGES_MAX));
+    void *messages = aligned_alloc(64, pool_footprint(sizeof(struct sendq_message), TWICE));
+    void *ranges = aligned_alloc(64, pool_footprint(sizeof(struct sendq_range), TWICE));
     static uint64_t seqs[MESSAGES_MAX];
 
     (void)state;
     sender_init(&s, FOREVER, SENDQ_RELIABLE, MESSAGES_MAX);
-    pool_init(&s.pools.messages, messages, sizeof(struct sendq_message), MESSAGES_MAX);
-    pool_init(&s.pools.ranges, ranges, sizeof(struct sendq_range), MESSAGES_MAX);
+    pool_init(&s.pools.messages, messages, sizeof(struct sendq_message), TWICE);
+    pool_init(&s.pools.ranges, ranges, sizeof(struct sendq_range), TWICE);
     s.config.max_messages = MESSAGES_MAX;
     for (unsigned round = 0; round < 5; round++) {
         for (unsigned i = 0; i < MESSAGES_MAX; i++) {
@@ -647,6 +673,7 @@ int main(void)
         cmocka_unit_test(numbers_wait_for_the_peer),
         cmocka_unit_test(half_close),
         cmocka_unit_test(reset),
+        cmocka_unit_test(queues_share),
         cmocka_unit_test(acked_in_any_order),
         cmocka_unit_test(both_halves),
     };
