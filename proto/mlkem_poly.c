@@ -171,6 +171,9 @@ void poly_dot(struct poly *r, const struct poly a[POLY_RANK], const struct poly 
         r->c[2 * j] = multiply(sum.even[j], 1353);
         r->c[2 * j + 1] = multiply(sum.odd[j], 1353);
     }
+    sodium_memzero(&x, sizeof(x));
+    sodium_memzero(&y, sizeof(y));
+    sodium_memzero(&sum, sizeof(sum));
 }
 
 void poly_add(struct poly *r, const struct poly *a)

@@ -27,9 +27,13 @@ class Set:
 
 
 SIZES = (64, 256, 512, 1024, 1400)
-SESSIONS = (1, 1000, 100_000)
 MANY = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 ALGS = ("aes-256-gcm", "chacha20-poly1305")
+
+ROUND, INGRESS_ROUNDS = 1024, 300  # packets of a round of bench_ingress, and how many rounds
+GCM, CHACHA = ALGS
+INGRESS_GOALS = {(GCM, 1400): {"ratio": (">=", 0.70)}, (GCM, 64): {"ratio": (">=", 0.35)},
+                 (CHACHA, 1400): {"ratio": (">=", 0.85)}}
 
 
 def count_for(size: int) -> int:
@@ -72,4 +76,37 @@ SETS = {
          Case("ml-kem", "bench_mlkem 3000", 9000, "operation")],
         ("handshake.us", "primitives.us", "x25519_keygen.us", "x25519_agree.us", "mlkem_encaps.us", "ed25519_sign.us"),
         y_label="us"),
+    "ingress": Set(
+        "The receive path, all stages, to the discard sink; the AEAD alone over the same packets in turns with it.",
+        [Case(f"{alg} {size}", f"bench_ingress sessions=1000 alg={alg} size={size} rounds={INGRESS_ROUNDS}",
+              2 * INGRESS_ROUNDS * ROUND, x=size, goals=INGRESS_GOALS.get((alg, size), {}))
+         for alg in ALGS for size in SIZES]
+        + [Case("imix", f"bench_ingress sessions=1000 size=imix rounds={INGRESS_ROUNDS}", 2 * INGRESS_ROUNDS * ROUND),
+           Case("5 % loss, fec 20+4", f"bench_ingress sessions=64 fec=20+4 loss=5 rounds={INGRESS_ROUNDS}",
+                2 * INGRESS_ROUNDS * ROUND, goals={"ratio.loss": (">=", 0.70)})],
+        ("ratio",), "bytes a packet", "of the AEAD's rate"),
+    "sessions": Set(
+        "What sessions cost: memory, set-up, a packet of a random one, and the receive path's rate.",
+        [Case(f"table {n}", f"bench_sessions {n}", n, "session", n) for n in MANY]
+        + [Case(f"ingress {n}", f"bench_ingress sessions={n} rounds={INGRESS_ROUNDS}", 2 * INGRESS_ROUNDS * ROUND, x=n,
+                goals={"ratio.sessions": (">=", 0.75)} if n == 100_000 else {}) for n in (1, 1000, 100_000)],
+        ("packet.ns", "ingress"), "sessions", "ns a packet", log_x=True),
+    "latency": Set(
+        "Echoes over memif against jetgen on the other CPU: the round trip at 100,000 a second, and full speed.",
+        [Case("100k/s", "memif latency --size 64", 500_000, "echo", pinned=False,
+              goals={"p50": ("<=", 15), "p99": ("<=", 60)}),
+         Case("100k/s, sleeping 20 us", "memif latency --size 64 --idle-sleep 20", 500_000, "echo", pinned=False),
+         Case("full speed 1400", "memif echo --seconds 3", 1, "run", pinned=False, goals={"bits": (">=", 12)})],
+        ("p50", "p99"), y_label="us"),
+    "library": Set(
+        "Bulk over loopback with jetperf, client and server on a CPU each.",
+        [Case("1 stream", "loopback --bytes 2G", 2 << 30, "byte", pinned=False, goals={"receiver": (">=", 6)}),
+         Case("100 streams", "loopback --bytes 2G -P 100", 2 << 30, "byte", pinned=False)],
+        ("goodput", "receiver", "sender"), y_label="Gbit/s"),
+    "peer-secgw": Set(
+        "DPDK's ipsec-secgw example, built outside the tree, and our receive path, both fed from memory, in turns.",
+        [Case("secgw", "peer_secgw --turns 5", 10 * 300 * 1024, pinned=False,
+              goals={"ratio.1400": (">=", 1.5), "ratio.100": (">=", 1.5)})],
+        tuple(f"{what}.{size}" for size in (1400, 100) for what in ("ingress", "secgw.poll", "secgw.library")),
+        y_label="packets/s"),
 }
