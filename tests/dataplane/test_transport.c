@@ -403,6 +403,40 @@ static void sessions_have_a_limit(void **state)
     assert_int_equal(client_install(&c), 0);
 }
 
+/* ---- timers ---- */
+
+/* Sessions that fell silent together have their heartbeats due together: a turn runs no more than
+ * some of them, and soon all have had theirs. */
+static void a_herd_of_heartbeats(void **state)
+{
+    enum { HERD = 4000, HEARTBEAT_MS = 5000, WORK_MAX = 512, TURNS_MAX = 200 };
+    struct plane *plane = *state;
+    struct lcore *lc = plane->dp.lcore[0];
+    unsigned turns = 0;
+
+    plane->dp.config.full.heartbeat_ms = HEARTBEAT_MS;
+    plane->dp.config.full.mtu_discovery = false; /* nothing else to send */
+    for (unsigned i = 0; i < HERD; i++) {
+        struct client c = client_new(plane, 0, 0);
+
+        c.server_spi = 0x10000 + i;
+        c.credit = (struct jp_ipc_credit){1 << 20, 1 << 18, 1 << 16};
+        assert_int_equal(client_install(&c), 0);
+        client_session(&c)->confirmed = true;
+        session_schedule(lc, client_session(&c));
+    }
+    plane->dp.config.full.heartbeat_ms = 0;
+    plane->dp.config.full.mtu_discovery = true;
+    plane_pass(plane, HEARTBEAT_MS * 1000 - 2 * TIMER_TICK_US);
+    assert_int_equal(plane_ignore_sent(plane), 0);
+    for (unsigned sent = 0; sent < HERD; turns++) {
+        lc->now = plane->now += TIMER_FINE_TICK_US;
+        assert_true(worker_turn(lc) <= WORK_MAX);
+        sent += plane_ignore_sent(plane);
+        assert_true(turns < TURNS_MAX);
+    }
+}
+
 /* ---- the end ---- */
 
 static void closed_by_the_client(void **state)
@@ -522,6 +556,7 @@ int main(int argc, char **argv)
         TEST(marks_are_reported),
         TEST(waits_for_memory),
         TEST(sessions_have_a_limit),
+        TEST(a_herd_of_heartbeats),
         TEST(closed_by_the_client),
         TEST(retired_mid_transfer),
         TEST(shut_down_mid_transfer),
