@@ -310,6 +310,17 @@ static void resume_answer(jp_session *s, const struct udp_packet *p, const struc
     }
 }
 
+/* A Retry changed the hello: what TCP carries of it already is answered in vain. */
+static void say_again(jp_session *s, struct socket *socket, const struct jp_path *path)
+{
+    uint8_t *hello = s->connecting->handshake.hello;
+    struct socket *tcp = s->sockets[SESSION_TCP];
+
+    endpoint_send_one(socket, path, hello, HS_CLIENT_HELLO_LEN);
+    if (tcp && tcp != socket)
+        endpoint_send_one(tcp, &(struct jp_path){.tcp = 1}, hello, HS_CLIENT_HELLO_LEN);
+}
+
 /* It may come late, from an address tried before. */
 static bool was_asked(const struct connecting *c, const jp_address *peer)
 {
@@ -341,7 +352,7 @@ void connect_answer(struct socket *socket, const struct udp_packet *p)
         sodium_memzero(&keys, sizeof(keys));
         break;
     case HS_SEND:
-        endpoint_send_one(socket, &path, s->connecting->handshake.hello, HS_CLIENT_HELLO_LEN);
+        say_again(s, socket, &path);
         break;
     default:
         break;

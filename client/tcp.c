@@ -199,10 +199,11 @@ void tcp_ready(struct socket *socket, unsigned events)
     struct tcp *t = socket->tcp;
     bool keep = !t->closed && (t->connected || connected(t));
 
-    if (keep && events & JP_WRITABLE)
-        keep = write_out(t);
+    /* Reading first: when the peer is gone already, what it said last still is there. */
     if (keep && events & (JP_READABLE | JP_HANGUP))
         keep = read_in(t);
+    if (keep && events & JP_WRITABLE)
+        keep = write_out(t);
     if (!keep)
         tcp_close(t);
 }
@@ -346,8 +347,17 @@ void tcp_close(struct tcp *t)
     socket_release(t->socket);
 }
 
+/* A kernel that closes a connection with something unread gives up what was to be sent, too. */
+static void drain(struct tcp *t)
+{
+    for (int i = 0; i < READS; i++)
+        if (recv(t->socket->udp.fd, t->in, TCP_IN_BYTES, 0) <= 0)
+            return;
+}
+
 void tcp_free(struct socket *socket)
 {
+    drain(socket->tcp);
     stop_timer(socket->tcp);
     free(socket->tcp);
 }

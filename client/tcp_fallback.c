@@ -1,6 +1,6 @@
 /* When a client turns to TCP: while it connects and is not answered (connect.c asks), and when no
  * path of an open session answers any more. UDP comes first again when it works: TCP is a path on
- * standby beside it. */
+ * standby beside it for a while, and then closed. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -120,6 +120,14 @@ static void try_udp(jp_session *s, const struct conn_stats *stats, const jp_addr
     jp_session_add_path(s, NULL, peer, JP_PATH_SHARE);
 }
 
+static bool goes_by_udp(const struct conn_stats *stats)
+{
+    for (unsigned i = 0; i < CONN_PATHS; i++)
+        if (stats->path[i].active)
+            return !stats->path[i].path.tcp;
+    return false;
+}
+
 void fallback_expire(jp_session *s, uint64_t now)
 {
     bool failing = conn_is_failing(s->conn), due = now >= s->udp_at;
@@ -132,8 +140,11 @@ void fallback_expire(jp_session *s, uint64_t now)
     peer = jp_session_peer(s);
     conn_stats(s->conn, &stats);
     if (due) {
+        if (!failing && goes_by_udp(&stats)) /* since it was last looked at */
+            drop(s);
+        else
+            try_udp(s, &stats, &peer, now);
         s->udp_at = s->sockets[SESSION_TCP] ? now + UDP_AGAIN_US : UINT64_MAX;
-        try_udp(s, &stats, &peer, now);
     }
     if ((failing || lost) && now >= s->tcp_at && !s->context->settings.without_tcp) {
         s->tcp_at = now + TCP_AGAIN_US;

@@ -26,6 +26,13 @@ static bool is_by_tcp(jp_session *s)
     return false;
 }
 
+static void expect_connections(struct world *w, unsigned n)
+{
+    for (int i = 0; i < 1000 && w->listener->n_connections != n; i++)
+        jp_loop_run_once(w->loop, 10000);
+    assert_int_equal(w->listener->n_connections, n);
+}
+
 static void exchange(struct world *w, size_t size)
 {
     uint8_t *data = malloc(size);
@@ -135,6 +142,16 @@ static void moves_to_tcp_and_back(void **state)
     exchange(&w, 100000);
     assert_false(is_by_tcp(w.client.session));
     assert_int_equal(w.client.closed + w.server.closed, 0);
+    assert_int_equal(w.listener->n_connections, 1);
+    w.client.session->udp_at = jp_loop_now(w.loop);
+    session_touch(w.client.session);
+    expect_connections(&w, 0); /* it works: TCP is needed no more */
+    assert_null(w.client.session->sockets[SESSION_TCP]);
+    assert_int_equal(w.client.session->udp_at, UINT64_MAX);
+    exchange(&w, 100000);
+    block_udp(&w, true); /* and is there again when it is */
+    exchange(&w, 100000);
+    assert_true(is_by_tcp(w.client.session));
     free(data);
     world_free(&w);
 }
@@ -192,6 +209,75 @@ static void survives_a_cut_connection(void **state)
     world_free(&w);
 }
 
+/* A server's Retry that comes by UDP when the hello went by TCP too: both get the new one. */
+static void says_a_changed_hello_again(void **state)
+{
+    jp_settings settings = {.without_tcp = 1};
+    uint8_t retry[68] = {0}, hello[2 + HS_CLIENT_HELLO_LEN], cookie[24];
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    struct world w;
+    int port, fd;
+
+    (void)state;
+    world_init(&w, "127.0.0.1:0", &settings);
+    w.client.context->settings.without_tcp = 0;
+    port = tcp_bind(&w.address, false);
+    assert_int_equal(listen(port, 1), 0);
+    block_udp(&w, true);
+    world_ask(&w, NULL, 10000000);
+    run_for(&w, 1500000);
+    fd = accept(port, NULL, NULL);
+    assert_int_equal(recv(fd, hello, sizeof(hello), MSG_WAITALL), sizeof(hello));
+    assert_int_equal(hello[2 + 46], 0); /* no cookie */
+
+    memset(cookie, 0xc0, sizeof(cookie));
+    retry[4] = WIRE_RETRY;
+    memcpy(retry + 5, hello + 2 + 5, 3);
+    memcpy(retry + 8, hello + 2 + 8, 4 + 32); /* SPI and random */
+    memcpy(retry + 44, cookie, sizeof(cookie));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(w.loop->endpoint->client[0]->udp.local.port);
+    assert_int_equal(
+        sendto(w.listener->sockets[0]->udp.fd, retry, sizeof(retry), 0, (void *)&to, sizeof(to)),
+        sizeof(retry));
+    for (int i = 0; i < 10; i++)
+        jp_loop_run_once(w.loop, 10000);
+    assert_int_equal(recv(fd, hello, sizeof(hello), MSG_DONTWAIT), sizeof(hello));
+    assert_memory_equal(hello + 2 + 48, cookie, sizeof(cookie));
+    close(fd);
+    close(port);
+    jp_session_close(w.client.session, 0, NULL);
+    run_until(&w, &w.client.failed, 1);
+    world_free(&w);
+}
+
+/* The server says why and is gone, with a reset, while the client has something to send. */
+static void hears_the_last_word(void **state)
+{
+    struct linger reset = {.l_onoff = 1};
+    struct world w;
+
+    (void)state;
+    world_init(&w, "127.0.0.1:0", NULL);
+    block_udp(&w, true);
+    world_connect(&w);
+    exchange(&w, 1000);
+    setsockopt(w.listener->connections->socket->udp.fd, SOL_SOCKET, SO_LINGER, &reset,
+               sizeof(reset));
+    jp_watch_set(w.client.session->sockets[SESSION_TCP]->watch, 0);
+    jp_session_close(w.server.session, 42, "enough");
+    run_until(&w, &w.server.closed, 1);
+    assert_int_equal(jp_listener_free(w.listener), 0);
+    w.listener = NULL;
+    run_for(&w, 50000);
+    if (w.client.session->sockets[SESSION_TCP])
+        jp_watch_set(w.client.session->sockets[SESSION_TCP]->watch, JP_READABLE | JP_WRITABLE);
+    run_until(&w, &w.client.closed, 1);
+    assert_int_equal(w.client.by, JP_CLOSED_BY_PEER);
+    assert_int_equal(w.client.code, 42);
+    world_free(&w);
+}
+
 /* ---- strangers ---- */
 
 static int dial(struct world *w)
@@ -202,13 +288,6 @@ static int dial(struct world *w)
     memcpy(&to.sin_addr, w->address.bytes, 4);
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
     return fd;
-}
-
-static void expect_connections(struct world *w, unsigned n)
-{
-    for (int i = 0; i < 1000 && w->listener->n_connections != n; i++)
-        jp_loop_run_once(w->loop, 10000);
-    assert_int_equal(w->listener->n_connections, n);
 }
 
 static void closes_what_is_no_packet(void **state)
@@ -394,6 +473,8 @@ int main(void)
         cmocka_unit_test(connects_by_tcp_6),
         cmocka_unit_test(does_without_when_told),
         cmocka_unit_test(moves_to_tcp_and_back),
+        cmocka_unit_test(says_a_changed_hello_again),
+        cmocka_unit_test(hears_the_last_word),
         cmocka_unit_test(turns_to_udp),
         cmocka_unit_test(survives_a_cut_connection),
         cmocka_unit_test(closes_what_is_no_packet),
