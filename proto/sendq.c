@@ -31,6 +31,11 @@ static struct sendq_range *range_get(struct sendq *q)
     return r;
 }
 
+static uint32_t *lost_of(struct sendq *q, const struct sendq_message *m)
+{
+    return &q->lost_of[m->seq / SENDQ_STEP % SENDQ_MARKS];
+}
+
 static void set_lost(struct sendq *q, struct sendq_message *m, struct sendq_range *r, bool lost)
 {
     if (r->lost == lost)
@@ -40,6 +45,7 @@ static void set_lost(struct sendq *q, struct sendq_message *m, struct sendq_rang
     r->lost = lost;
     m->lost += lost ? 1 : -1u;
     q->lost += lost ? 1 : -1u;
+    *lost_of(q, m) += lost ? 1 : -1u;
 }
 
 /* Take the range at *link out. */
@@ -70,6 +76,7 @@ static bool split(struct sendq *q, struct sendq_message *m, struct sendq_range *
         m->last = n;
     m->lost += n->lost;
     q->lost += n->lost;
+    *lost_of(q, m) += n->lost;
     return true;
 }
 
@@ -220,6 +227,16 @@ static void fragment(struct sendq_fragment *f, struct sendq_message *m, uint32_t
     f->data = f->len > 0 ? m->data + from : m->data;
 }
 
+/* There is one. */
+static struct sendq_message *first_lossy(struct sendq *q)
+{
+    struct sendq_message *m = q->lossy ? q->lossy : q->head;
+
+    while (m->lost == 0)
+        m = *lost_of(q, m) > 0 ? m->next : q->mark[(m->seq / SENDQ_STEP + 1) % SENDQ_MARKS];
+    return m;
+}
+
 enum sendq_verdict sendq_next(struct sendq *q, uint64_t now, struct sendq_fragment *f)
 {
     struct sendq_message *m;
@@ -229,9 +246,7 @@ enum sendq_verdict sendq_next(struct sendq *q, uint64_t now, struct sendq_fragme
     if (q->lost > 0) {
         const struct sendq_range *r;
 
-        for (m = q->lossy ? q->lossy : q->head; m->lost == 0; m = m->next)
-            ;
-        q->lossy = m;
+        m = q->lossy = first_lossy(q);
         for (r = m->ranges; !r->lost; r = r->next)
             ;
         fragment(f, m, r->start, r->end);

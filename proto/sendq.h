@@ -83,6 +83,7 @@ struct sendq {
     struct sendq_message *unsent;            /* the first that was not sent to its end */
     struct sendq_message *cursor;            /* a started one, found last */
     struct sendq_message *mark[SENDQ_MARKS]; /* every SENDQ_STEPth started one, from the base on */
+    uint32_t lost_of[SENDQ_MARKS];           /* lost ranges of those from a mark to the next */
     struct sendq_message *lossy;             /* none before it has lost ranges; NULL: unknown */
     uint64_t base;                           /* all messages below are over */
     uint64_t next_seq;

@@ -604,6 +604,43 @@ static void queues_share(void **state)
     sender_fini(&s);
 }
 
+/* One byte each of many messages is lost, some anywhere. They are sent again from the oldest on. */
+static void lost_in_any_order(void **state)
+{
+    enum { TWICE = 2 * MESSAGES_MAX, LOST = 50 };
+    struct rng rng = rng_new(103);
+    struct sender s;
+    void *messages = aligned_alloc(64, pool_footprint(sizeof(struct sendq_message), TWICE));
+    void *ranges = aligned_alloc(64, pool_footprint(sizeof(struct sendq_range), TWICE));
+
+    (void)state;
+    sender_init(&s, FOREVER, SENDQ_RELIABLE, MESSAGES_MAX);
+    pool_init(&s.pools.messages, messages, sizeof(struct sendq_message), TWICE);
+    pool_init(&s.pools.ranges, ranges, sizeof(struct sendq_range), TWICE);
+    s.config.max_messages = MESSAGES_MAX;
+    for (unsigned i = 0; i < MESSAGES_MAX; i++) {
+        assert_int_equal(push(&s, 1, i, 0), 0);
+        sends(&s, 1, i, 0, 1, true);
+    }
+    for (unsigned round = 0; round < 200; round++) {
+        struct sendq_fragment f;
+        uint64_t last = 0;
+
+        for (unsigned i = 0; i < LOST; i++)
+            sendq_lost(&s.q, rng_below(&rng, MESSAGES_MAX), 0, 1, true);
+        while (sendq_next(&s.q, 0, &f) == SENDQ_READY) {
+            assert_true(f.again && f.seq >= last);
+            last = f.seq;
+            sendq_sent(&s.q, &f);
+        }
+        assert_int_equal(s.q.lost, 0);
+        sendq_acked(&s.q, rng_below(&rng, MESSAGES_MAX), 0, 1, true);
+    }
+    sender_fini(&s);
+    free(messages);
+    free(ranges);
+}
+
 /* Acknowledgements in any order, while numbers go round the marks. */
 static void acked_in_any_order(void **state)
 {
@@ -675,6 +712,7 @@ int main(void)
         cmocka_unit_test(reset),
         cmocka_unit_test(queues_share),
         cmocka_unit_test(acked_in_any_order),
+        cmocka_unit_test(lost_in_any_order),
         cmocka_unit_test(both_halves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
