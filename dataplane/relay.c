@@ -165,14 +165,14 @@ static void dress(const struct dataplane *dp, struct rte_mbuf *m, const struct j
 }
 
 /* text_len 0 says that the connection has ended. False: it is no message. */
-static bool classify(struct rte_mbuf *m, const struct jp_ipc_relay *head, size_t size)
+static bool classify(struct rte_mbuf *m, const struct jp_ipc_relay *head)
 {
     struct packet *p = packet_of(m);
     const struct jp_path *path = &head->path;
     struct wire_info info = {.spi = head->spi};
 
-    if (size < sizeof(*head) || path->port != JP_IPC_RELAY_PORT || path->tcp != 1 ||
-        path->vlan != 0 || (path->ip_version != 4 && path->ip_version != 6) ||
+    if (path->port != JP_IPC_RELAY_PORT || path->tcp != 1 || path->vlan != 0 ||
+        (path->ip_version != 4 && path->ip_version != 6) ||
         (head->len > 0 &&
          wire_classify(rte_pktmbuf_mtod(m, uint8_t *), head->len, &info) != WIRE_DATA))
         return false;
@@ -184,14 +184,13 @@ static bool classify(struct rte_mbuf *m, const struct jp_ipc_relay *head, size_t
 
 /* Takes m. False: the other end does not keep to the contract. */
 static bool take(struct dataplane *dp, struct rte_mbuf *m, const struct jp_ipc_relay *head,
-                 size_t size, bool cut)
+                 size_t size)
 {
     struct lcore *lc;
 
-    if (cut || size < sizeof(*head) || size != sizeof(*head) + head->len ||
-        !classify(m, head, size)) {
+    if (size < sizeof(*head) || size != sizeof(*head) + head->len || !classify(m, head)) {
         rte_pktmbuf_free(m);
-        return cut; /* longer than what any port takes: the peer was told less */
+        return false;
     }
     lc = dp->lcore[owner_of(dp, packet_of(m)->spi)];
     dress(dp, m, &head->path, head->len);
@@ -201,6 +200,14 @@ static bool take(struct dataplane *dp, struct rte_mbuf *m, const struct jp_ipc_r
         rte_pktmbuf_free(m);
     }
     return true;
+}
+
+/* It did not fit m, though the peer was told what fits. Takes m. */
+static void take_cut(struct dataplane *dp, struct rte_mbuf *m)
+{
+    count(dp->lcore[0], JP_relay_rx, 1);
+    count(dp->lcore[0], JP_relay_long, 1);
+    rte_pktmbuf_free(m);
 }
 
 static unsigned receive_some(struct dataplane *dp)
@@ -216,10 +223,12 @@ static unsigned receive_some(struct dataplane *dp)
     for (unsigned i = 0; i < RELAY_BURST; i++)
         batch_add(b, m[i], rte_pktmbuf_mtod(m[i], void *), rte_pktmbuf_tailroom(m[i]));
     n = recvmmsg(relay.fd, b->header, RELAY_BURST, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < n; i++)
-        good = take(dp, m[i], &b->head[i], b->header[i].msg_len,
-                    b->header[i].msg_hdr.msg_flags & MSG_TRUNC) &&
-               good;
+    for (int i = 0; i < n; i++) {
+        if (b->header[i].msg_hdr.msg_flags & MSG_TRUNC)
+            take_cut(dp, m[i]);
+        else
+            good = take(dp, m[i], &b->head[i], b->header[i].msg_len) && good;
+    }
     rte_pktmbuf_free_bulk(m + RTE_MAX(n, 0), (unsigned)(RELAY_BURST - RTE_MAX(n, 0)));
     if (!good || (n < 0 && errno != EAGAIN && errno != EINTR)) {
         fprintf(stderr, "jetplane-dp: the relay of TCP is gone\n");

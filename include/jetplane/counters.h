@@ -49,6 +49,7 @@
     X(hs_version, "handshake of an unknown version")                                               \
     X(hs_type, "handshake message only a server sends, or of an unknown type")                     \
     X(steer_full, "ring to the owner lcore was full")                                              \
+    X(relay_long, "by TCP: longer than what any port takes")                                       \
     X(relay_full, "by TCP: ring to the owner lcore was full")                                      \
     X(unknown_spi, "no session with this SPI")                                                     \
     X(epoch_far, "packet number more than one epoch away")                                         \

@@ -35,8 +35,8 @@ enum jp_sink {
     JP_SINK_SOURCE = 3,
 };
 
-/* One worker lcore; written by it alone, but for punted and punt_lost, which the main lcore counts.
- */
+/* One worker lcore; written by it alone, but for what the main lcore counts: punted, punt_lost, and
+ * what begins with relay_, except relay_tx_full. */
 struct jp_stats_lcore {
     alignas(128) uint64_t counter[JP_COUNTER_COUNT]; /* enum jp_counter */
 };

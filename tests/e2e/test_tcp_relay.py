@@ -404,6 +404,7 @@ def test_garbage_in_packets(make):
     packets += [n.to_bytes(4, "big") + bytes(60) for n in (1, 255)]  # reserved
     packets += [bytes(4) + bytes([kind, 1, 0, 0]) + bytes(size) for kind in range(9) for size in (0, 100, hello - 8, 9000)]
     packets += [spi + number.to_bytes(4, "big") + number.to_bytes(8, "big") + os.urandom(100) for number in range(100, 200)]
+    packets += [spi + (200).to_bytes(4, "big") + (200).to_bytes(8, "big") + bytes(5000)]
     packets += [b"\xff"] * 10
     stranger = connect(plane)
     stranger.sendall(b"".join(struct.pack(">H", len(packet)) + packet for packet in packets))
@@ -416,7 +417,7 @@ def test_garbage_in_packets(make):
     assert described(plane, session)["tcp"]
     session.close()
     total = books(plane)
-    assert total["sessions_installed"] == total["sessions_closed"] == 1
+    assert total["sessions_installed"] == total["sessions_closed"] == total["relay_long"] == 1
 
 
 def test_flood_does_not_starve_others(make):
