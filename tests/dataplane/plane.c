@@ -296,7 +296,7 @@ struct rte_mbuf *plane_sent(struct plane *plane)
 
     for (unsigned i = 0; i < PLANE_PORTS; i++)
         for (unsigned q = 0; q < PLANE_LCORES; q++)
-            if (rte_ring_dequeue(plane->out[i][q], &m) == 0)
+            if (!plane->stuck[i] && rte_ring_dequeue(plane->out[i][q], &m) == 0)
                 return m;
     return NULL;
 }

@@ -41,8 +41,9 @@ struct plane {
     struct aead *aead; /* the clients' */
     struct rte_ring *in[PLANE_PORTS][PLANE_LCORES], *out[PLANE_PORTS][PLANE_LCORES];
     uint64_t now;
-    bool stop;       /* atomic */
-    unsigned in_use; /* mbufs when a test began */
+    bool stop;               /* atomic */
+    bool stuck[PLANE_PORTS]; /* nothing leaves these */
+    unsigned in_use;         /* mbufs when a test began */
 };
 
 /* cmocka set-up and tear-down: *state is the plane, with one worker, no session and counters at 0;

@@ -132,6 +132,35 @@ static void urgent_messages_pass_bulk(void **state)
         peer_free(p[i]);
 }
 
+/* ---- ports ---- */
+
+/* Who sends through a port that is stuck waits alone, and goes on along another. */
+static void a_stuck_port_stops_its_own(void **state)
+{
+    struct plane *plane = *state;
+    struct peer *stuck = flood(plane, 1, DRR_SYSTEM), *p = flood(plane, 2, DRR_BULK);
+    uint64_t before;
+
+    plane->stuck[PLANE_TAGGED] = true;
+    stuck->second = plane_path(101, PLANE_FAST_SOURCE, 6);
+    stuck->second.vlan = PLANE_VLAN;
+    stuck->second.port = (uint8_t)plane->dp.port[PLANE_TAGGED].id;
+    assert_int_equal(conn_migrate(stuck->conn, &stuck->second, plane->now), 0);
+    peers_pass(plane, SECOND / 4);
+    assert_int_equal(client_session(&stuck->client)->path.port, stuck->second.port);
+    before = p->bytes;
+    peers_pass(plane, SECOND / 2);
+    assert_true(p->bytes - before > 4 * SECOND);
+    assert_int_equal(conn_migrate(stuck->conn, &stuck->home, plane->now), 0);
+    before = stuck->bytes;
+    peers_pass(plane, SECOND / 2);
+    assert_true(stuck->bytes - before > SECOND);
+    assert_int_equal(plane_count(plane, JP_tx_full), 0);
+    plane->stuck[PLANE_TAGGED] = false;
+    peer_free(stuck);
+    peer_free(p);
+}
+
 /* ---- with light sessions, whose packets do not wait ---- */
 
 static void light_and_full_share(void **state)
@@ -164,9 +193,8 @@ static int setup(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(two_sessions_share),
-        TEST(priorities_share_by_weight),
-        TEST(urgent_messages_pass_bulk),
+        TEST(two_sessions_share),        TEST(priorities_share_by_weight),
+        TEST(urgent_messages_pass_bulk), TEST(a_stuck_port_stops_its_own),
         TEST(light_and_full_share),
     };
 
