@@ -8,6 +8,17 @@
 
 #include "sessions.h"
 
+/* A session of the standard settings; returns a stream of the client's. */
+static jp_stream *begin(struct world *w)
+{
+    jp_stream *stream;
+
+    world_init(w, "127.0.0.1:0", NULL);
+    world_connect(w);
+    assert_int_equal(jp_stream_open(&stream, w->client.session, JP_STREAM_ANY, NULL), 0);
+    return stream;
+}
+
 /* ---- connecting ---- */
 
 static void connects_to(const char *address)
@@ -240,9 +251,7 @@ static void sends_by_reference(void **state)
     jp_stream *stream;
 
     (void)state;
-    world_init(&w, "127.0.0.1:0", NULL);
-    world_connect(&w);
-    jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL);
+    stream = begin(&w);
     assert_int_equal(jp_stream_send_reference(stream, text, sizeof(text), give_back, &lent), 0);
     assert_int_equal(jp_stream_pending(stream), sizeof(text));
     run_until(&w, &lent.released, 1);
@@ -373,9 +382,7 @@ static void half_closes(void **state)
     jp_stream *stream;
 
     (void)state;
-    world_init(&w, "127.0.0.1:0", NULL);
-    world_connect(&w);
-    jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL);
+    stream = begin(&w);
     jp_stream_send(stream, "question", 8);
     assert_int_equal(jp_stream_finish(stream), 0);
     assert_int_equal(jp_stream_send(stream, "more", 4), JP_SEND_CLOSED);
@@ -398,9 +405,7 @@ static void resets(void **state)
     jp_stream *stream;
 
     (void)state;
-    world_init(&w, "127.0.0.1:0", NULL);
-    world_connect(&w);
-    jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL);
+    stream = begin(&w);
     jp_stream_send(stream, "hello", 5);
     run_until(&w, &w.server.messages, 1);
     assert_int_equal(jp_stream_reset(stream), 0);
@@ -437,9 +442,7 @@ static void finishes_what_was_sent(void **state)
     jp_stream *stream;
 
     (void)state;
-    world_init(&w, "127.0.0.1:0", NULL);
-    world_connect(&w);
-    jp_stream_open(&stream, w.client.session, JP_STREAM_ANY, NULL);
+    stream = begin(&w);
     for (int i = 0; i < 500; i++)
         assert_int_equal(jp_stream_send(stream, "0123456789", 10), 0);
     assert_int_equal(jp_session_finish(w.client.session), 0);
