@@ -7,10 +7,12 @@ static const uint32_t no_bytes = UINT32_MAX;
 enum {
     UNIT = 256,              /* gains are in 1/256 */
     BETA = 179,              /* 0.7: what is left after too much loss */
+    BETA_HI = 200,           /* 0.78: of what lost too much while probing, what is kept */
     HEADROOM = 218,          /* 0.85 of inflight_hi: the rest is for others */
     PACING_MARGIN = 253,     /* 0.99: so that no queue builds up from rounding */
     STARTUP_GROWTH = 320,    /* 1.25 per round, or the pipe is full */
     STARTUP_FULL_ROUNDS = 3, /* so many times */
+    UP_FULL_ROUNDS = 2,      /* probing up */
     BBR_LOSS_SHARE = 20,     /* too much: more than 1/20 ... */
     BBR_LOSS_PACKETS = 2,    /* ... and two packets */
     MIN_PACKETS = 4,         /* of window: less starves the ACK clock */
@@ -97,7 +99,9 @@ static void enter_refill(struct congestion *c, uint64_t now)
 
 static void enter_up(struct congestion *c, uint64_t now)
 {
-    c->bbr.probing = true;
+    c->bbr.probing = c->bbr.probed = true;
+    c->bbr.full_bw = c->bbr.bw_latest;
+    c->bbr.full_rounds = 0;
     enter(c, BBR_UP, now);
 }
 
@@ -135,19 +139,40 @@ static uint32_t with_headroom(const struct cc_bbr *b)
     return (uint32_t)((uint64_t)b->inflight_hi * HEADROOM / UNIT);
 }
 
+/* The probe's last packets are acknowledged: what it found is of the last cycle now. */
+static void end_cycle(struct cc_bbr *b)
+{
+    b->probing = b->probed = false;
+    if (b->bw[0] > 0) {
+        b->bw[1] = b->bw[0];
+        b->bw[0] = 0;
+    }
+}
+
 static void check_down(struct congestion *c)
 {
     struct cc_bbr *b = &c->bbr;
 
-    if (b->probing && b->round_start) { /* the probe's last packets are acknowledged */
-        b->probing = false;
-        if (b->bw[0] > 0) {
-            b->bw[1] = b->bw[0];
-            b->bw[0] = 0;
-        }
-    }
     if (c->in_flight <= smaller(bdp(c, UNIT), with_headroom(b)))
         b->phase = BBR_CRUISE; /* rounds go on */
+}
+
+/* Probing up ends when a few rounds brought no more; those that inflight_hi held back do not count,
+ * and end with too much loss. Were what is in flight to end it, a session among others' queues
+ * could not grow. */
+static void check_up(struct congestion *c, const struct congestion_sample *s)
+{
+    struct cc_bbr *b = &c->bbr;
+
+    if (!b->round_start)
+        return;
+    if (b->bw_latest * UNIT >= b->full_bw * STARTUP_GROWTH || b->raised) {
+        b->raised = false;
+        b->full_bw = b->bw_latest;
+        b->full_rounds = 0;
+    } else if (++b->full_rounds >= UP_FULL_ROUNDS) {
+        enter_down(c, s->now);
+    }
 }
 
 static void step(struct congestion *c, const struct congestion_sample *s)
@@ -166,6 +191,8 @@ static void step(struct congestion *c, const struct congestion_sample *s)
         check_down(c);
         /* fall through */
     case BBR_CRUISE:
+        if (b->probed && b->round_start)
+            end_cycle(b);
         if (time_to_probe(c, s->now))
             enter_refill(c, s->now);
         break;
@@ -174,8 +201,7 @@ static void step(struct congestion *c, const struct congestion_sample *s)
             enter_up(c, s->now);
         break;
     case BBR_UP:
-        if (s->now - b->phase_at > b->min_rtt && c->in_flight > bdp(c, gains[BBR_UP].pacing))
-            enter_down(c, s->now);
+        check_up(c, s);
         break;
     case BBR_PROBE_RTT:
         break;
@@ -281,9 +307,13 @@ static void too_high(struct congestion *c, uint32_t in_flight, bool app_limited,
 {
     struct cc_bbr *b = &c->bbr;
 
+    /* A part of what was in flight, down to what fills the path: of sessions that share a queue all
+     * give up the same part, but gain the same number of packets, so that they become equal. */
     b->probing = false;
     if (!app_limited)
-        b->inflight_hi = (uint32_t)larger(in_flight, smaller(bdp(c, UNIT), c->cwnd) * BETA / UNIT);
+        b->inflight_hi = (uint32_t)larger(
+            (uint64_t)in_flight * BETA_HI / UNIT,
+            larger(smaller(in_flight, bdp(c, UNIT)), smaller(bdp(c, UNIT), c->cwnd) * BETA / UNIT));
     if (b->phase == BBR_UP)
         enter_down(c, now);
 }
@@ -298,8 +328,10 @@ static void raise_bound(struct congestion *c, const struct congestion_sample *s)
         return;
     if (s->sent_in_flight > b->inflight_hi)
         b->inflight_hi = s->sent_in_flight;
-    if (b->phase == BBR_UP && s->was_in_flight + c->packet > c->cwnd && c->cwnd >= b->inflight_hi)
+    if (b->phase == BBR_UP && s->was_in_flight + c->packet > c->cwnd && c->cwnd >= b->inflight_hi) {
         b->inflight_hi += (uint32_t)smaller(s->acked * packets * c->packet / c->cwnd, s->acked);
+        b->raised = true;
+    }
 }
 
 static void adapt_upper_bound(struct congestion *c, const struct congestion_sample *s)

@@ -7,6 +7,8 @@
  *    nothing: random loss as on a radio link, which FEC repairs, does not cost rate.
  *  - The minimum RTT has one filter of 10 s; then it is replaced by what little in flight shows,
  *    be it because of PROBE_RTT or of the application.
+ *  - Probing up ends when rounds bring no more (as in -03), and keeps 0.78 of what lost too much:
+ *    without either the first of two sessions would keep most of a short queue.
  *  - The rounds in which loss is counted are those of the model. */
 #ifndef PROTO_CC_BBR_H
 #define PROTO_CC_BBR_H
@@ -28,7 +30,7 @@ struct cc_bbr {
     uint64_t bw[2];           /* best rates of this and the last probing cycle */
     uint64_t bw_lo;           /* after losses: not more until the next probe; UINT64_MAX: none */
     uint64_t bw_latest;       /* best rate of this round */
-    uint64_t full_bw;         /* startup's: best rate that was a quarter above the one before */
+    uint64_t full_bw;         /* best rate that was a quarter above the one before */
     uint64_t round_end;       /* a packet sent when so much was delivered ends the round */
     uint64_t phase_at;        /* when this phase began */
     uint64_t probe_at;        /* when to probe for bandwidth again */
@@ -49,11 +51,13 @@ struct cc_bbr {
     uint16_t ecn_alpha; /* moving average of the share marked, in 1/1024 */
     uint8_t phase;
     uint8_t rounds;      /* since the phase began, capped */
-    uint8_t full_rounds; /* startup's: without growth */
+    uint8_t full_rounds; /* without such growth */
     uint8_t extra_rounds;
     bool round_start; /* this ACK ended a round */
     bool full;        /* startup found the rate */
     bool probing;     /* what is acknowledged now was sent while probing up */
+    bool raised;      /* inflight_hi, this round */
+    bool probed;      /* since the last cycle ended */
 };
 
 extern const struct congestion_ops cc_bbr;
