@@ -3,13 +3,15 @@
 
 #include "jetperf.h"
 
+enum { VERSION = 1 };
+
 json_t *plan_to_json(const struct plan *p)
 {
     const jp_stream_options *o = &p->options;
 
     return json_pack(
-        "{s:i,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:b,s:i,s:I}", "jetperf", 1, "up", p->up,
-        "down", p->down, "echo", p->echo, "streams", (json_int_t)p->streams, "size",
+        "{s:i,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:b,s:i,s:I}", "jetperf", VERSION, "up",
+        p->up, "down", p->down, "echo", p->echo, "streams", (json_int_t)p->streams, "size",
         (json_int_t)p->size, "time", (json_int_t)p->time, "bytes", (json_int_t)p->bytes, "priority",
         o->priority, "reliability", o->reliability, "max_retransmissions", o->max_retransmissions,
         "unordered", o->unordered, "protection", o->protection, "ttl", (json_int_t)o->ttl);
@@ -31,7 +33,6 @@ bool plan_from_json(struct plan *p, json_t *json, char *text, size_t size)
         const char *name;
         uint64_t min, max;
     } numbers[] = {
-        {"jetperf", 1, 1},
         {"streams", 1, STREAMS_MAX},
         {"size", 1, JP_MESSAGE_MAX},
         {"time", 0, 86400000000},
@@ -43,8 +44,14 @@ bool plan_from_json(struct plan *p, json_t *json, char *text, size_t size)
         {"ttl", 0, INT64_MAX},
     };
     enum { N = sizeof(numbers) / sizeof(numbers[0]) };
+    json_int_t version = json_integer_value(json_object_get(json, "jetperf"));
     uint64_t v[N];
 
+    if (version != VERSION) {
+        snprintf(text, size, "plans of version %lld are not known here, but %d is",
+                 (long long)version, VERSION);
+        return false;
+    }
     for (unsigned i = 0; i < N; i++)
         if (!get(json, numbers[i].name, numbers[i].min, numbers[i].max, &v[i])) {
             snprintf(text, size, "%s is missing or out of range", numbers[i].name);
@@ -54,16 +61,16 @@ bool plan_from_json(struct plan *p, json_t *json, char *text, size_t size)
         .up = json_is_true(json_object_get(json, "up")),
         .down = json_is_true(json_object_get(json, "down")),
         .echo = json_is_true(json_object_get(json, "echo")),
-        .streams = (unsigned)v[1],
-        .size = (uint32_t)v[2],
-        .time = v[3],
-        .bytes = v[4],
-        .options = {.priority = (uint8_t)v[5],
-                    .reliability = (uint8_t)v[6],
-                    .max_retransmissions = (uint8_t)v[7],
+        .streams = (unsigned)v[0],
+        .size = (uint32_t)v[1],
+        .time = v[2],
+        .bytes = v[3],
+        .options = {.priority = (uint8_t)v[4],
+                    .reliability = (uint8_t)v[5],
+                    .max_retransmissions = (uint8_t)v[6],
                     .unordered = json_is_true(json_object_get(json, "unordered")),
-                    .protection = (uint8_t)v[8],
-                    .ttl = v[9]},
+                    .protection = (uint8_t)v[7],
+                    .ttl = v[8]},
     };
     if (is_numbered(p) && p->size < NUMBER_HEADER) {
         snprintf(text, size, "size is too small for a ttl");

@@ -166,6 +166,18 @@ def damaged(n, message):
     return message[:500] + b"?" + message[501:] if n == 50 else message
 
 
+@pytest.mark.parametrize("plan, why", [
+    ({"jetperf": 2}, "plans of version 2 are not known here, but 1 is"),
+    ({"jetperf": 1, "streams": 0}, "streams is missing or out of range"),
+])
+def test_plans_that_are_refused(perf, plan, why):
+    with jetplane.Socket(trust=jetplane.Trust.pin(perf.key)) as socket:
+        socket.connect(perf.address)
+        socket.open(1)
+        socket.write(1, json.dumps(plan).encode())
+        assert json.loads(socket.read(1, WAIT).data) == {"error": why}
+
+
 def test_services():
     code, result = Service(discard).measure("-n", "5M", "-P", "3")
     assert code == 0 and result["local"]["sent"] == 5 << 20
