@@ -60,12 +60,14 @@ static void open_part(struct jetcat *j, struct sink *s)
         wire_fail(j, TOOL_FAILED, "%s: somebody else receives it", s->part);
 }
 
-/* Cut it to this length, and begin a new hash. */
+/* Go on behind this length, or from the beginning with a new hash. It may be longer, of an earlier
+ * file of the same name. */
 static void truncate_part(struct jetcat *j, struct sink *s, uint64_t length)
 {
-    if (ftruncate(s->fd, (off_t)length) < 0 || lseek(s->fd, 0, SEEK_SET) < 0)
+    if (ftruncate(s->fd, (off_t)length) < 0 || lseek(s->fd, (off_t)length, SEEK_SET) < 0)
         wire_fail(j, TOOL_FAILED, "%s: %s", s->part, strerror(errno));
-    crypto_hash_sha256_init(&s->hash);
+    if (!length)
+        crypto_hash_sha256_init(&s->hash);
 }
 
 /* Say how much we have; returns where the sender goes on. */
@@ -87,8 +89,7 @@ static uint64_t agree_on_start(struct jetcat *j, struct sink *s)
     json_decref(json);
     if (start && start != (uint64_t)have)
         wire_fail(j, TOOL_FAILED, "%s: a start that was not agreed on", s->name);
-    if (!start)
-        truncate_part(j, s, 0);
+    truncate_part(j, s, start);
     return start;
 }
 
