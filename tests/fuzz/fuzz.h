@@ -20,7 +20,7 @@ size_t fuzz_seed(unsigned index, uint8_t *out);
 #define FUZZ_CHECK(condition)                                                                      \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
+            dprintf(2, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);              \
             abort();                                                                               \
         }                                                                                          \
     } while (0)
