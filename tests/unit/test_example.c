@@ -6,90 +6,11 @@
  *
  * The key schedule and the FEC block are computed here a second time, straight from the page's
  * formulas, and must give what the protocol core gave. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "epoch.h"
-#include "fec.h"
-#include "fixed_random.h"
-#include "frame.h"
-#include "resume.h"
+#include "example.h"
 
 static const char begin_mark[] = "<!-- example begin -->\n", end_mark[] = "<!-- example end -->\n";
 
-enum { CLIENT_SPI = 0x10203040, SERVER_SPI = 0x50607080, LINE = 32, CLEAR = 1168 };
-
-/* ---- writing ---- */
-
-static void put_hex(FILE *f, const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        fprintf(f, "%02x", p[i]);
-}
-
-/* One value: on its line, or on lines of 32 bytes behind it. */
-static void put_value(FILE *f, const char *name, const uint8_t *p, size_t n)
-{
-    fprintf(f, "    %s =", name);
-    for (size_t i = 0; i < n; i += LINE) {
-        fprintf(f, n <= LINE ? " " : "\n    ");
-        put_hex(f, p + i, n - i < LINE ? n - i : LINE);
-    }
-    fprintf(f, "\n");
-}
-
-/* A packet explained field by field. */
-struct listing {
-    FILE *f;
-    uint8_t bytes[256]; /* all fields so far */
-    size_t len;
-};
-
-static void put_field(struct listing *l, const void *bytes, size_t n, const char *meaning)
-{
-    int width = 40 - 2 * (int)n;
-
-    assert_true(l->len + n <= sizeof(l->bytes));
-    memcpy(l->bytes + l->len, bytes, n);
-    l->len += n;
-    fprintf(l->f, "    ");
-    put_hex(l->f, bytes, n);
-    fprintf(l->f, "%*s%s\n", width > 2 ? width : 2, "", meaning);
-}
-
-/* ... must be the whole packet. */
-static void end_listing(struct listing *l, const uint8_t *bytes, size_t n)
-{
-    assert_int_equal(l->len, n);
-    assert_memory_equal(l->bytes, bytes, n);
-    fprintf(l->f, "\n");
-    l->len = 0;
-}
-
 /* ---- both sides ---- */
-
-/* The randomness each side draws, again, to be shown. */
-struct drawn {
-    uint8_t x25519[32];
-    uint8_t mlkem[64]; /* client: d || z; server: m (32) */
-    uint8_t random[32];
-};
-
-struct example {
-    FILE *f;
-    struct aead *aead;
-    struct drawn client_drawn, server_drawn;
-    uint8_t identity_seed[32];
-    struct hs_server server;
-    struct hs_client client;
-    struct hs_result client_result, server_result;
-    uint8_t server_hello[WIRE_HS_MAX];
-    size_t server_hello_len;
-};
 
 static void draw(struct drawn *d, const char *label, size_t mlkem_len)
 {
@@ -220,15 +141,6 @@ static void put_sealed(struct example *e, const uint8_t *sealed, size_t len)
     put_params(e, sealed + 133, len - 133);
     fprintf(f, "Sealed, behind the part in clear:\n\n");
     put_value(f, "ServerHello", e->server_hello, e->server_hello_len);
-}
-
-static void sha256_2(uint8_t out[32], const void *a, size_t a_len, const void *b, size_t b_len)
-{
-    uint8_t text[HS_CLIENT_HELLO_LEN + CLEAR];
-
-    memcpy(text, a, a_len);
-    memcpy(text + a_len, b, b_len);
-    crypto_hash_sha256(out, text, a_len + b_len);
 }
 
 static void open_sealed(struct example *e, const uint8_t material[36], uint8_t *sealed, size_t len)
@@ -371,16 +283,13 @@ static void put_packet(struct listing *l, const uint8_t *frames, size_t frames_l
     end_listing(l, p->bytes, p->len);
 }
 
-static const char message[] = "Hello, Jetplane!";
-enum { MESSAGE_LEN = sizeof(message) - 1 };
-
 static struct packet put_client_packet(struct example *e)
 {
     struct listing l = {.f = e->f};
     uint8_t frames[64], *p = frame_put_stream_hdr(frames, 1, 0, 0, true);
     struct packet packet;
 
-    memcpy(p, message, MESSAGE_LEN);
+    memcpy(p, MESSAGE, MESSAGE_LEN);
     p += MESSAGE_LEN;
     packet = seal(e, e->client_result.c2s_secret, e->server_result.c2s_secret, SERVER_SPI, frames,
                   (size_t)(p - frames));
@@ -388,7 +297,7 @@ static struct packet put_client_packet(struct example *e)
     fprintf(e->f,
             "\n### The client's first packet\n\n"
             "One STREAM frame with the message \"%s\" on stream 1. The plaintext:\n\n",
-            message);
+            MESSAGE);
     put_field(&l, frames, 1, "STREAM with flag 2: last fragment, no offset, no length");
     put_field(&l, frames + 1, 1, "stream id 1");
     put_field(&l, frames + 2, 1, "message 0");
@@ -405,7 +314,7 @@ static void put_server_packet(struct example *e)
     uint8_t *p = frame_put_stream_hdr_len(ack_end, 1, 0, 0, true, MESSAGE_LEN);
     struct packet packet;
 
-    memcpy(p, message, MESSAGE_LEN);
+    memcpy(p, MESSAGE, MESSAGE_LEN);
     p += MESSAGE_LEN;
     packet = seal(e, e->server_result.s2c_secret, e->client_result.s2c_secret, CLIENT_SPI, frames,
                   (size_t)(p - frames));
@@ -436,227 +345,6 @@ static void put_reset(struct example *e, const struct packet *packet)
             "What the server would send had it forgotten the session when the client's packet "
             "came:\n\n");
     put_value(e->f, "Reset", reset, sizeof(reset));
-}
-
-/* ---- FEC ---- */
-
-static uint8_t gf_mul(uint8_t a, uint8_t b)
-{
-    unsigned product = 0;
-
-    for (int bit = 7; bit >= 0; bit--) {
-        product <<= 1;
-        if (product & 0x100)
-            product ^= 0x11d;
-        if (b >> bit & 1)
-            product ^= a;
-    }
-    return (uint8_t)product;
-}
-
-static uint8_t gf_inverse(uint8_t a)
-{
-    unsigned b = 1;
-
-    while (gf_mul(a, (uint8_t)b) != 1)
-        b++;
-    return (uint8_t)b;
-}
-
-/* The symbol of a source that holds one DATAGRAM. */
-static size_t make_source(uint8_t *frame, uint8_t index, const char *data, const uint8_t **symbol)
-{
-    size_t len = strlen(data);
-    uint8_t *p = frame_put_fec_source_hdr(frame, 0, index, (uint16_t)(1 + len));
-
-    *symbol = p - 2;
-    p = frame_put_datagram_hdr(p);
-    memcpy(p, data, len);
-    return (size_t)(p + len - frame);
-}
-
-static void put_fec(struct example *e)
-{
-    static alignas(64) uint8_t memory[4096];
-    struct fec_pools pools = {.symbol_max = 128};
-    struct listing l = {.f = e->f};
-    const uint8_t *symbols[2], *repair;
-    uint8_t frames[2][64], repair_frame[64], *p, c[2];
-    size_t lens[2], symbol_lens[2];
-    struct fec_enc enc;
-
-    fec_init();
-    assert_true(pool_footprint(pools.symbol_max, 1) <= sizeof(memory));
-    pool_init(&pools.symbols, memory, pools.symbol_max, 1);
-    assert_int_equal(fec_enc_init(&enc, 2, 1), 0);
-    for (uint8_t j = 0; j < 2; j++) {
-        lens[j] = make_source(frames[j], j, j ? "ef" : "abcd", &symbols[j]);
-        symbol_lens[j] = lens[j] - (size_t)(symbols[j] - frames[j]);
-        assert_int_equal(fec_enc_add(&enc, &pools, 0, symbols[j], (uint32_t)symbol_lens[j]), j);
-        c[j] = gf_inverse((uint8_t)(64 ^ j));
-    }
-    repair = fec_enc_repair(&enc, 0);
-    for (size_t i = 0; i < enc.longest; i++) {
-        uint8_t s1 = i < symbol_lens[1] ? symbols[1][i] : 0;
-
-        assert_int_equal(repair[i], gf_mul(c[0], symbols[0][i]) ^ gf_mul(c[1], s1));
-    }
-    p = frame_put_fec_repair_hdr(repair_frame, 0, 2, 1, 0);
-    memcpy(p, repair, enc.longest);
-
-    fprintf(e->f,
-            "\n### A FEC block\n\n"
-            "k = 2 sources, each a DATAGRAM, \"abcd\" and \"ef\", and r = 1 repair. The frames "
-            "of the first\nsource's packet:\n\n");
-    for (uint8_t j = 0; j < 2; j++) {
-        const uint8_t *at = frames[j];
-
-        put_field(&l, at, 1, "FEC_SOURCE");
-        put_field(&l, at + 1, 1, "block 0");
-        put_field(&l, at + 2, 1, j ? "index 1" : "index 0");
-        put_field(&l, at + 3, 2, "length of the frames; the symbol begins here");
-        put_field(&l, at + 5, 1, "DATAGRAM, no length");
-        put_field(&l, at + 6, lens[j] - 6, "data");
-        end_listing(&l, at, lens[j]);
-        fprintf(
-            e->f,
-            j ? "The coefficients, the symbols (the second is two bytes shorter: zeros), and the "
-                "repair symbol:\n\n"
-              : "of the second's:\n\n");
-    }
-    put_value(e->f, "c(0, 0)", &c[0], 1);
-    put_value(e->f, "c(0, 1)", &c[1], 1);
-    put_value(e->f, "S_0", symbols[0], symbol_lens[0]);
-    put_value(e->f, "S_1", symbols[1], symbol_lens[1]);
-    put_value(e->f, "R_0", repair, enc.longest);
-    fprintf(e->f, "\nThe frame of the repair's packet:\n\n");
-    put_field(&l, repair_frame, 1, "FEC_REPAIR");
-    put_field(&l, repair_frame + 1, 1, "block 0");
-    put_field(&l, repair_frame + 2, 1, "k 2");
-    put_field(&l, repair_frame + 3, 1, "r 1");
-    put_field(&l, repair_frame + 4, 1, "index 0");
-    put_field(&l, p, enc.longest, "R_0");
-    end_listing(&l, repair_frame, (size_t)(p - repair_frame) + enc.longest);
-    fec_enc_fini(&enc, &pools);
-}
-
-/* ---- a resumption ---- */
-
-enum { TICKET_AT = 160, ACCEPT_CLEAR = 44 };
-
-struct resumed {
-    struct resume_client client;
-    struct hs_result client_result, server_result;
-    uint8_t ticket[RESUME_TICKET_LEN];
-    uint8_t accept[RESUME_ACCEPT_LEN];
-    uint8_t client_x25519[32], client_random[32], server_x25519[32];
-};
-
-/* Both sides had given credit. The client's early data is the frame of its first packet. */
-static void run_resumption(struct example *e, struct resumed *r, const uint8_t *frames, size_t len)
-{
-    struct fixed_random client = {.label = "resuming client"};
-    struct fixed_random server = {.label = "resuming server"}, before;
-    struct hs_random client_rnd = fixed_random_of(&client), server_rnd = fixed_random_of(&server);
-    struct resume_tickets *tickets = calloc(1, sizeof(*tickets));
-    struct hs_client_config config = {
-        .client_spi = CLIENT_SPI, .suites = {AEAD_AES256_GCM}, .params = hs_params_default};
-    struct resume_early early;
-    struct resumption kept;
-
-    assert_non_null(tickets);
-    config.params.max_data = config.params.max_stream_data = 65536;
-    e->server.params.max_data = e->server.params.max_stream_data = 65536;
-    e->client_result.peer = e->server.params;
-    resume_tickets_init(tickets, &server_rnd, 0);
-    resume_ticket_make(tickets, &e->server, e->server_result.resumption, &server_rnd, r->ticket);
-    resumption_keep(&kept, &e->client_result);
-    resumption_ticket(&kept, r->ticket, RESUME_TICKET_LEN);
-    assert_int_equal(
-        resume_client_start(&r->client, e->aead, &config, &kept, frames, len, &client_rnd), 0);
-    memcpy(r->client_x25519, r->client.x25519_secret, 32);
-    memcpy(r->client_random, r->client.hello + 12, 32);
-    assert_int_equal(resume_server_open(&e->server, tickets, e->aead, r->client.hello, &early),
-                     HS_OK);
-    assert_int_equal(early.len, len);
-    assert_memory_equal(early.frames, frames, len);
-    before = server;
-    fixed_random_fill(&server, r->server_x25519, 32); /* to be shown, and drawn again */
-    server = before;
-    assert_int_equal(resume_server_answer(&e->server, e->aead, r->client.hello, &early, SERVER_SPI,
-                                          &server_rnd, &r->server_result, r->accept),
-                     HS_OK);
-    assert_int_equal(
-        resume_client_input(&r->client, e->aead, r->accept, RESUME_ACCEPT_LEN, &r->client_result),
-        RESUME_DONE);
-    free(tickets);
-}
-
-/* Section 2.8, step by step. */
-static void put_resumed_keys(struct example *e, const struct resumed *r)
-{
-    static const char salt[] = "jetplane1 resume";
-    uint8_t ikm[64], t0[32], hs[32], sh[36], t1[32], t2[32], key[32], finished[32], c2s[32];
-    uint8_t s2c[32], resumption[32], spi[4];
-
-    memcpy(ikm, e->client_result.resumption, 32);
-    assert_int_equal(crypto_scalarmult(ikm + 32, r->server_x25519, r->client.hello + 72), 0);
-    sha256_2(t0, r->client.hello, RESUME_HELLO_LEN, r->accept, ACCEPT_CLEAR);
-    hkdf_extract(hs, salt, strlen(salt), ikm, sizeof(ikm));
-    kdf_derive(sh, 36, hs, "server hello", t0, 32);
-    be32_store(spi, SERVER_SPI);
-    sha256_2(t1, t0, 32, spi, 4);
-    kdf_derive(key, 32, hs, "finished", t1, 32);
-    crypto_auth_hmacsha256(finished, t1, 32, key);
-    sha256_2(t2, t1, 32, finished, 32);
-    kdf_derive(c2s, 32, hs, "client to server", t2, 32);
-    kdf_derive(s2c, 32, hs, "server to client", t2, 32);
-    kdf_derive(resumption, 32, hs, "resumption", t2, 32);
-    assert_memory_equal(c2s, r->client_result.c2s_secret, 32);
-    assert_memory_equal(s2c, r->server_result.s2c_secret, 32);
-    assert_memory_equal(resumption, r->client_result.resumption, 32);
-
-    put_value(e->f, "x25519", ikm + 32, 32);
-    put_value(e->f, "T0", t0, 32);
-    put_value(e->f, "hs", hs, 32);
-    put_value(e->f, "sh key", sh, 32);
-    put_value(e->f, "sh salt", sh + 32, 4);
-    put_value(e->f, "T1", t1, 32);
-    put_value(e->f, "finished", finished, 32);
-    put_value(e->f, "T2", t2, 32);
-    put_value(e->f, "c2s[0]", c2s, 32);
-    put_value(e->f, "s2c[0]", s2c, 32);
-    put_value(e->f, "resumption", resumption, 32);
-}
-
-static void put_resumption(struct example *e)
-{
-    struct resumed *r = calloc(1, sizeof(*r));
-    uint8_t frames[64], *p = frame_put_stream_hdr(frames, 1, 0, 0, true), hash[32], early[36];
-
-    assert_non_null(r);
-    memcpy(p, message, MESSAGE_LEN);
-    run_resumption(e, r, frames, (size_t)(p + MESSAGE_LEN - frames));
-    crypto_hash_sha256(hash, r->client.hello, TICKET_AT + RESUME_TICKET_LEN);
-    kdf_derive(early, 36, e->client_result.resumption, "early", hash, 32);
-    fprintf(e->f,
-            "### A resumption\n\n"
-            "As if both sides had given 65536 bytes of credit in the handshake above, and the "
-            "server this ticket:\n\n");
-    put_value(e->f, "ticket", r->ticket, RESUME_TICKET_LEN);
-    fprintf(e->f, "\nThe early data is the frame of the client's first packet above. The SPIs are "
-                  "the same, everything else is drawn anew:\n\n");
-    put_value(e->f, "client x25519 secret", r->client_x25519, 32);
-    put_value(e->f, "client random", r->client_random, 32);
-    put_value(e->f, "server x25519 secret", r->server_x25519, 32);
-    put_value(e->f, "H", hash, 32);
-    put_value(e->f, "early key", early, 32);
-    put_value(e->f, "early salt", early + 32, 4);
-    put_value(e->f, "ResumeHello", r->client.hello, RESUME_HELLO_LEN);
-    fprintf(e->f, "\nThe server's answer:\n\n");
-    put_resumed_keys(e, r);
-    put_value(e->f, "ResumeAccept", r->accept, RESUME_ACCEPT_LEN);
-    free(r);
 }
 
 /* ---- the page ---- */
