@@ -132,6 +132,40 @@ static void urgent_messages_pass_bulk(void **state)
         peer_free(p[i]);
 }
 
+/* The same of a session that waits for its turn as bulk already: only what was sealed before leaves
+ * before it. */
+static void urgent_messages_move_their_session(void **state)
+{
+    struct conn_stream_config config = conn_stream_default;
+    struct plane *plane = *state;
+    struct peer *p[PEERS_MAX];
+    struct transport *t;
+
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        p[i] = flood(plane, i + 1, DRR_BULK);
+    peers_pass(plane, SECOND / 2);
+    t = client_session(&p[0]->client)->full;
+    config.priority = DRR_SYSTEM;
+    for (unsigned i = 0; i < 20; i++) { /* each a source's first message */
+        int id = conn_open(conn_of(t), CONN_STREAM_ANY, &config, plane->now);
+        uint64_t sent = plane_count(plane, JP_tx_packets);
+        unsigned opened = p[0]->streams;
+
+        assert_true(drr_waits(&t->turn));
+        assert_int_equal(conn_write(conn_of(t), (uint32_t)id, t->lc->transports->pattern, 100,
+                                    false, NULL, plane->now),
+                         0);
+        t->queued++;
+        transport_touch(t);
+        while (p[0]->streams == opened)
+            peers_pass(plane, TICK);
+        assert_in_range(arrived(p, PEERS_MAX) - sent, 1, 3 * SLOTS);
+        peers_pass(plane, 1000 + 37 * i);
+    }
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        peer_free(p[i]);
+}
+
 /* ---- ports ---- */
 
 /* Who sends through a port that is stuck waits alone, and goes on along another. */
@@ -193,9 +227,9 @@ static int setup(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(two_sessions_share),        TEST(priorities_share_by_weight),
-        TEST(urgent_messages_pass_bulk), TEST(a_stuck_port_stops_its_own),
-        TEST(light_and_full_share),
+        TEST(two_sessions_share),         TEST(priorities_share_by_weight),
+        TEST(urgent_messages_pass_bulk),  TEST(urgent_messages_move_their_session),
+        TEST(a_stuck_port_stops_its_own), TEST(light_and_full_share),
     };
 
     plane_size.tx_slots = SLOTS;
