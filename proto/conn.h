@@ -162,8 +162,8 @@ struct conn_received {
 /* Whether the pools can take what one more packet may bring. If need be the sessions that hold most
  * are closed, all they hold released at once: call it only outside of calls and callbacks of any
  * session. False: c itself holds the most. Then drop the packet before its number is committed: so
- * it is not acknowledged, and sent again; and if c holds more than it announced as max_data it is
- * closed: windows grow at their own risk. */
+ * it is not acknowledged, and sent again; and if it is streams, or c holds more than it announced
+ * as max_data, c is closed: windows grow at their own risk. */
 bool conn_can_receive(struct conn *c);
 /* The frames of an authentic packet. A peer that breaks the rules is answered with CLOSE: see
  * closed(). */

@@ -23,9 +23,13 @@ bool conn_can_receive(struct conn *c)
     const struct conn_pools *pools = c->pools;
     const struct reassembly_pools *in = &pools->reassembly;
 
-    if (holding_room(c, CONN_HELD_STREAMS, &pools->streams, CONN_RESERVE_STREAMS) &&
-        holding_room(c, CONN_HELD_CLOSED, &pools->closed, CONN_CLOSED_PAGES) &&
-        holding_room(c, CONN_HELD_MESSAGES, &in->messages, CONN_RESERVE_MESSAGES) &&
+    if (!holding_room(c, CONN_HELD_STREAMS, &pools->streams, CONN_RESERVE_STREAMS) ||
+        !holding_room(c, CONN_HELD_CLOSED, &pools->closed, CONN_CLOSED_PAGES)) {
+        if (c->n_streams > 0 || c->n_closed_pages > 0) /* by waiting it gets none back */
+            conn_close(c, CLOSE_LIMIT, "no memory for streams", c->last_rx);
+        return false;
+    }
+    if (holding_room(c, CONN_HELD_MESSAGES, &in->messages, CONN_RESERVE_MESSAGES) &&
         holding_room(c, CONN_HELD_MESSAGES, &in->blocks, CONN_RESERVE_BLOCKS))
         return true;
     if (c->rx.counted - c->rx.consumed > c->config.local.max_data)

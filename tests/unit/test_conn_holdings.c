@@ -112,6 +112,23 @@ static void hoarders_of_streams_starve_nobody(void **state)
     assert_true(closed_for_limits(HOSTILE) > 0);
 }
 
+/* Alone, and still too much: it is told so. */
+static void too_many_streams_close(void **state)
+{
+    const struct plenty more = {.streams = 100, .closed = 8, .sent = 256};
+    uint8_t frames[64];
+    struct peer *p;
+    unsigned id = 1;
+
+    (void)state;
+    world_begin(&more);
+    p = server_begin(0, 1000);
+    while (offer(p, frames, frame_put_control(frames, FRAME_MAX_STREAM_DATA, id, 1, 0)))
+        id++;
+    assert_int_equal(p->opened, 101);
+    assert_int_equal(p->code, CLOSE_LIMIT);
+}
+
 /* One id of each page. */
 static void hoarders_of_ids_starve_nobody(void **state)
 {
@@ -222,9 +239,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(hoarders_of_memory_starve_nobody),  TEST(empty_messages_are_memory_too),
-        TEST(hoarders_of_streams_starve_nobody), TEST(hoarders_of_ids_starve_nobody),
-        TEST(used_up_ids_cost_nothing),          TEST(the_oldest_of_a_class_goes_first),
-        TEST(short_memory_gives_little_credit),
+        TEST(hoarders_of_streams_starve_nobody), TEST(too_many_streams_close),
+        TEST(hoarders_of_ids_starve_nobody),     TEST(used_up_ids_cost_nothing),
+        TEST(the_oldest_of_a_class_goes_first),  TEST(short_memory_gives_little_credit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
