@@ -1,6 +1,7 @@
-/* The whole of jetplaned between a data plane and clients of its control socket that say anything.
- * What holds: it goes on, what it sends to the data plane is a message of its protocol, and every
- * answer to a client is one line of JSON that has a result or an error. */
+/* The whole of jetplaned between a data plane and clients of its control socket that say anything:
+ * one daemon for all inputs, each with connections of its own. What holds: it goes on, what it
+ * sends to the data plane is a message of its protocol, and every answer to a client is one line of
+ * JSON that has a result or an error. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -41,10 +42,20 @@ static struct jp_ipc_header header(uint16_t type)
 
 /* ---- once ---- */
 
+/* Always ready, it gets its turn when everybody else had theirs. */
+static void on_idle(void *arg, uint32_t events)
+{
+    (void)arg;
+    (void)events;
+    if (++fz.idle_turns >= IDLE_TURNS)
+        loop_stop(&fz.d.loop);
+}
+
 static char directory[] = "/tmp/fuzz-control-XXXXXX";
 
 static void remove_files(void)
 {
+    daemon_close(&fz.d);
     unlink(fz.config.identity_file);
     unlink(fz.config.control_socket);
     unlink(fz.config.data_plane_socket);
@@ -77,6 +88,9 @@ static void prepare(void)
     fz.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
     FUZZ_CHECK(bind(fz.listener, (struct sockaddr *)&address, sizeof(address)) == 0);
     FUZZ_CHECK(listen(fz.listener, 8) == 0);
+    FUZZ_CHECK(daemon_open(&fz.d, c) == 0);
+    fz.idle = (struct loop_watch){.fd = eventfd(1, EFD_CLOEXEC), .ready = on_idle};
+    FUZZ_CHECK(loop_add(&fz.d.loop, &fz.idle, EPOLLIN) == 0);
 }
 
 /* ---- what the daemon says ---- */
@@ -150,15 +164,6 @@ static void read_answers(int fd)
 }
 
 /* ---- turns ---- */
-
-/* Always ready, it gets its turn when everybody else had theirs. */
-static void on_idle(void *arg, uint32_t events)
-{
-    (void)arg;
-    (void)events;
-    if (++fz.idle_turns >= IDLE_TURNS)
-        loop_stop(&fz.d.loop);
-}
 
 static void run(void)
 {
@@ -328,9 +333,6 @@ static void begin(struct input *in)
     fz.request = fz.spi = 0;
     for (unsigned i = 0; i < CLIENTS; i++)
         fz.client[i] = -1;
-    FUZZ_CHECK(daemon_open(&fz.d, &fz.config) == 0);
-    fz.idle = (struct loop_watch){.fd = eventfd(1, EFD_CLOEXEC), .ready = on_idle};
-    FUZZ_CHECK(loop_add(&fz.d.loop, &fz.idle, EPOLLIN) == 0);
     dp_tick(&fz.d.dp, UINT64_MAX); /* it connects */
     run();
     FUZZ_CHECK(fz.data_plane >= 0);
@@ -345,8 +347,7 @@ static void end(void)
         hang_up(i);
     close(fz.data_plane);
     run();
-    close(fz.idle.fd);
-    daemon_close(&fz.d);
+    FUZZ_CHECK(fz.d.dp.state == DP_AWAY && api_clients(&fz.d.api) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -24,9 +24,15 @@ static struct {
     unsigned hashes;
 } fz;
 
-/* A program that fails ends, and leaves its memory to the system. */
+/* A program that fails ends, and leaves its memory to the system. The driver has options of its
+ * own, libFuzzer would look for leaks after each input. */
 void __lsan_disable(void) __attribute__((weak));
 void __lsan_enable(void) __attribute__((weak));
+const char *__asan_default_options(void) __attribute__((weak));
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
 
 /* ---- the session ---- */
 

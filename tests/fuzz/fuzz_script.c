@@ -32,7 +32,8 @@ static void check_impair(const struct impair_config *im)
 
 static void check_phase(const struct phase *p)
 {
-    check_impair(&p->impair);
+    if (p->kind != PHASE_CLOSE)
+        check_impair(&p->impair);
     if (p->kind == PHASE_OPEN) {
         FUZZ_CHECK(p->open.sessions >= 1 && p->open.sessions <= PHASE_SESSIONS_MAX);
         FUZZ_CHECK(p->open.fec_k <= FEC_K_MAX && p->open.fec_r <= FEC_R_MAX);
