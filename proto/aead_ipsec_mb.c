@@ -83,7 +83,7 @@ static void expand(struct aead *aead, struct aead_key *key, const uint8_t secret
 }
 
 enum {
-    AHEAD = 3,
+    AHEAD = 8,
     ROUND_KEYS = offsetof(struct gcm_key_data, ghash_keys),
     GHASH_KEYS = sizeof(((struct gcm_key_data *)0)->ghash_keys),
 };

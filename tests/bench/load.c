@@ -29,16 +29,16 @@ struct plane *load_plane(unsigned sessions, bool fec)
 {
     void *state;
 
-    plane_size = (struct plane_size){
-        .hugepages = true,
-        .memory_mb = 256 + sessions / 1024,
-        .lcores = 1,
-        .mbufs = MBUFS,
-        .mbuf_cache = 256,
-        .stream_chunks = sessions + 64,
-        .fec_blocks = fec ? 16 * LOAD_FEC_SESSIONS_MAX : 64,
-        .fec_symbols = fec ? 256 * LOAD_FEC_SESSIONS_MAX : 512,
-    };
+    plane_size.hugepages = true;
+    plane_size.memory_mb = 256 + sessions / 1024;
+    plane_size.lcores = 1;
+    plane_size.mbufs = MBUFS;
+    plane_size.mbuf_cache = 256;
+    plane_size.stream_chunks = sessions + 64;
+    if (fec) {
+        plane_size.fec_blocks = 16 * LOAD_FEC_SESSIONS_MAX;
+        plane_size.fec_symbols = 256 * LOAD_FEC_SESSIONS_MAX;
+    }
     plane_setup(&state);
     return state;
 }
@@ -260,7 +260,11 @@ void load_open(struct load *l, struct load_samples *samples)
     for (unsigned i = 0; i < l->o.round; i++)
         if (!l->text[i].ok)
             report_fail("a packet did not open");
-    seal_all(l);
+}
+
+void load_seal(struct load *l, struct load_samples *samples)
+{
+    measure_aead(l, samples, seal_burst);
 }
 
 void load_run(struct load *l, struct load_samples *samples)
@@ -280,12 +284,24 @@ void load_run(struct load *l, struct load_samples *samples)
     plane_ignore_sent(l->plane);
 }
 
+void load_warm(struct load *l)
+{
+    struct load_samples samples = load_samples(&l->o);
+
+    for (uint64_t sent = 0; sent < 4 * (uint64_t)l->o.sessions; sent += l->o.round) {
+        load_fill(l);
+        load_run(l, &samples);
+        samples.n = 0;
+    }
+}
+
 /* ---- the transmit path ---- */
 
 void load_fill_egress(struct load *l)
 {
     if (rte_pktmbuf_alloc_bulk(l->plane->mbufs, l->m, l->o.round) != 0)
         report_fail("no packet buffers");
+    l->bytes = 0;
     for (unsigned i = 0; i < l->o.round; i++) {
         struct load_session *ls = &l->session[random32(l) % l->o.sessions];
         struct packet *p = packet_of(l->m[i]);
@@ -298,13 +314,9 @@ void load_fill_egress(struct load *l)
         uint8_t *data = rte_pktmbuf_mtod(l->m[i], uint8_t *);
 
         memset(data, (int)size, size);
+        l->bytes += size;
         set_text(l, i, &ls->s->tx.current, ls->s->client_spi, ls->pn++, data, (size + 7) & ~3u);
     }
-}
-
-void load_seal(struct load *l, struct load_samples *samples)
-{
-    measure_aead(l, samples, seal_burst);
 }
 
 /* As a sink would. */

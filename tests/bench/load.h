@@ -78,13 +78,16 @@ struct load_samples load_samples(const struct load_options *o);
 
 /* Make the next round, sealed. */
 void load_fill(struct load *l);
-/* Open it by the AEAD alone, in bursts as the data plane does. It is sealed again afterwards. */
+/* Open it by the AEAD alone, in bursts as the data plane does; then load_seal must follow, which
+ * seals it again. */
 void load_open(struct load *l, struct load_samples *samples);
+void load_seal(struct load *l, struct load_samples *samples);
 /* Let the data plane take it in. */
 void load_run(struct load *l, struct load_samples *samples);
-/* The same for packets to be sent: data is submitted, and sealed by the AEAD alone. */
+/* Let every session have had packets: their streams are made, their timers armed. */
+void load_warm(struct load *l);
+/* The same for packets to be sent: load_seal seals their data, then it is submitted. */
 void load_fill_egress(struct load *l);
-void load_seal(struct load *l, struct load_samples *samples);
 void load_run_egress(struct load *l, struct load_samples *samples);
 
 /* Report each stage's median, as "<name>.cycles". */
