@@ -305,14 +305,14 @@ def test_jetplaned_is_killed(make, way):
     """The connections end with it, the sessions do not: clients connect again."""
     plane = make()
     plane.udp.cut()
-    perf = Jetperf(plane, way, "-t", 25, "-P", 10)
+    perf = Jetperf(plane, way, "-t", 35, "-P", 10)
     wait_for(lambda: relayed(plane) > 500, 20, "data")
     plane.daemon.kill()
     time.sleep(1)
     plane.start_daemon()
     assert plane.total()["sessions_full"] == 1
     before = relayed(plane)
-    wait_for(lambda: relayed(plane) > before + 500, 20, "data")
+    wait_for(lambda: relayed(plane) > before + 500, 30, "data")
     Jetperf(plane, "echo", "-n", MIB).result()
     perf.result()
     assert books(plane)["sessions_installed"] == 2
