@@ -18,7 +18,7 @@ const struct end_pools end_pools_default = {
     .symbols = 1024,
     .blocks = 64,
     .protection = 2,
-    .closed = 256,
+    .closed = 128,
 };
 
 char net_label[128];
@@ -105,6 +105,7 @@ static void transmit(struct end *e, const struct conn_packet *p, uint64_t pn)
 
     net_check(e->net, link < NET_LINKS, "no link %u", link);
     memcpy(bytes + HEADER, p->frames, len);
+    e->spoke_at = e->net->sim.now;
     if (sim_chance(&e->net->sim, e->mutate))
         len = mutate(&e->net->sim.rng, bytes + HEADER, len);
     be64_store(bytes, pn);
@@ -140,6 +141,7 @@ static void receive(struct end *e, const struct link_packet *packet)
         return;
     }
     replay_commit(&e->replay, pn);
+    e->heard_at = e->net->sim.now;
     conn_receive(e->conn, e->net->sim.now, &p);
     end_pump(e);
 }

@@ -39,6 +39,7 @@ struct end {
     bool server;
     unsigned spins; /* timeouts at one time */
     uint64_t spun_at;
+    uint64_t heard_at, spoke_at;        /* when a packet last got to it, and left it */
     uint64_t no_room, corrupt, unknown; /* packets dropped for that; from nobody that it knows */
     /* A test's: whether to lose this packet on its way out; may be NULL. */
     bool (*loses)(struct end *e, const struct conn_packet *p, uint64_t pn);

@@ -6,7 +6,7 @@
 
 #include "scenario.h"
 
-enum { S = 1000000, TIME_LIMIT = 1800 * S, QUIET = 5 * S, MTU_FOUND = 30 * S };
+enum { S = 1000000, TIME_LIMIT = 1800 * S, QUIET = 5 * S, MTU_FOUND = 30 * S, ANSWER = S / 2 };
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -18,7 +18,7 @@ enum { SCENARIOS = 10000 };
 static struct scenario scenario;
 
 static struct {
-    uint64_t packets, lost, again, bytes, recovered, migrations, no_room, closed;
+    uint64_t packets, lost, again, bytes, recovered, migrations, no_room, closed, died;
     uint64_t seconds; /* virtual */
 } sum;
 
@@ -31,6 +31,27 @@ static void clear(struct scenario *s)
 
             *c = (struct link_config){.rate = c->rate, .delay_us = c->delay_us, .mtu = c->mtu};
         }
+}
+
+/* An end gave its session up, as it had to: it heard nothing for all its heartbeats, although what
+ * its peer heard was answered. */
+static bool died(const struct scenario *s)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const struct app_end *a = &s->app.state[i];
+        const struct end *e = &s->net.ends[i], *peer = e->peer;
+        uint64_t now = s->net.sim.now;
+
+        if (!a->closed || !a->local || a->code != CLOSE_DEAD)
+            continue;
+        net_check(&s->net,
+                  now - e->heard_at >= CONN_MISSES_MAX * (uint64_t)s->config[i].conn.heartbeat_us,
+                  "given up too soon");
+        net_check(&s->net, peer->spoke_at >= peer->heard_at || now - peer->heard_at < ANSWER,
+                  "the peer did not answer");
+        return true;
+    }
+    return false;
 }
 
 static void check_open(const struct scenario *s)
@@ -104,6 +125,12 @@ static void run(uint64_t seed)
     } else {
         while (!app_done(&s->app) && s->net.sim.now < TIME_LIMIT) {
             sim_run(&s->net.sim, s->net.sim.now + S / 10);
+            if (died(s)) {
+                sum.died++;
+                count(s);
+                scenario_fini(s);
+                return;
+            }
             check_open(s);
         }
         if (!app_done(&s->app))
@@ -153,10 +180,11 @@ int main(void)
     printf(
         "%llu scenarios, %llu s of virtual time: %llu packets, %llu declared lost, %llu bytes of "
         "messages, %llu of them sent again, %llu packets rebuilt, %llu moves, %llu packets "
-        "refused, %llu sessions closed\n",
+        "refused, %llu sessions closed, %llu of them as nothing got through\n",
         (unsigned long long)n, (unsigned long long)sum.seconds, (unsigned long long)sum.packets,
         (unsigned long long)sum.lost, (unsigned long long)sum.bytes, (unsigned long long)sum.again,
         (unsigned long long)sum.recovered, (unsigned long long)sum.migrations,
-        (unsigned long long)sum.no_room, (unsigned long long)sum.closed);
+        (unsigned long long)sum.no_room, (unsigned long long)sum.closed,
+        (unsigned long long)sum.died);
     return 0;
 }
