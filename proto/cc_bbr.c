@@ -7,7 +7,6 @@ static const uint32_t no_bytes = UINT32_MAX;
 enum {
     UNIT = 256,              /* gains are in 1/256 */
     BETA = 179,              /* 0.7: what is left after too much loss */
-    BETA_HI = 200,           /* 0.78: of what lost too much while probing, what is kept */
     HEADROOM = 218,          /* 0.85 of inflight_hi: the rest is for others */
     PACING_MARGIN = 253,     /* 0.99: so that no queue builds up from rounding */
     STARTUP_GROWTH = 320,    /* 1.25 per round, or the pipe is full */
@@ -307,13 +306,14 @@ static void too_high(struct congestion *c, uint32_t in_flight, bool app_limited,
 {
     struct cc_bbr *b = &c->bbr;
 
-    /* A part of what was in flight, down to what fills the path: of sessions that share a queue all
-     * give up the same part, but gain the same number of packets, so that they become equal. */
+    /* A part of what was in flight, down to what fills the path even with headroom: of sessions
+     * that share a queue all give up the same part, but gain the same number of packets, so that
+     * they become equal. */
     b->probing = false;
     if (!app_limited)
-        b->inflight_hi = (uint32_t)larger(
-            (uint64_t)in_flight * BETA_HI / UNIT,
-            larger(smaller(in_flight, bdp(c, UNIT)), smaller(bdp(c, UNIT), c->cwnd) * BETA / UNIT));
+        b->inflight_hi = (uint32_t)larger((uint64_t)in_flight * BETA / UNIT,
+                                          larger(smaller(in_flight, bdp(c, UNIT * UNIT / HEADROOM)),
+                                                 smaller(bdp(c, UNIT), c->cwnd) * BETA / UNIT));
     if (b->phase == BBR_UP)
         enter_down(c, now);
 }

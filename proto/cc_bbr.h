@@ -7,7 +7,7 @@
  *    nothing: random loss as on a radio link, which FEC repairs, does not cost rate.
  *  - The minimum RTT has one filter of 10 s; then it is replaced by what little in flight shows,
  *    be it because of PROBE_RTT or of the application.
- *  - Probing up ends when rounds bring no more (as in -03), and keeps 0.78 of what lost too much:
+ *  - Probing up ends when rounds bring no more (as in -03), and keeps 0.7 of what lost too much:
  *    without either the first of two sessions would keep most of a short queue.
  *  - The rounds in which loss is counted are those of the model. */
 #ifndef PROTO_CC_BBR_H

@@ -106,7 +106,7 @@ static void bbr_leaves_the_queue_empty(void **state)
     sim_run(&net.sim, 10 * S);
     for (int i = 0; i < 100; i++) {
         sim_run(&net.sim, net.sim.now + 100 * MS);
-        assert_true(b->rtt.smoothed < 70 * MS); /* CUBIC would make it 250 */
+        assert_true(b->rtt.smoothed < 75 * MS); /* CUBIC would make it 250 */
     }
     assert_int_equal(net.up.stats.tail_drops, 0);
     bulk_net_fini(&net);
