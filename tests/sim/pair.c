@@ -18,7 +18,7 @@ const struct end_pools end_pools_default = {
     .symbols = 1024,
     .blocks = 64,
     .protection = 2,
-    .closed = 128,
+    .closed = 256,
 };
 
 char net_label[128];
