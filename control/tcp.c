@@ -122,6 +122,15 @@ void tcp_send(struct tcp *t, const struct jp_path *path, const uint8_t *packet, 
     write_out(c);
 }
 
+/* The data plane may not know, after a restart of ours. */
+static void tell_gone(struct tcp *t, const struct jp_ipc_relay *head)
+{
+    struct jp_ipc_relay end = {.path = head->path, .spi = head->spi};
+
+    if (end.spi)
+        relay_send(&t->relay, &end, NULL);
+}
+
 /* From the data plane. */
 static void on_packet(void *arg, const struct jp_ipc_relay *head, const uint8_t *packet)
 {
@@ -130,6 +139,7 @@ static void on_packet(void *arg, const struct jp_ipc_relay *head, const uint8_t 
 
     if (!c || head->len > TCP_PACKET_MAX) {
         tcp_count(t, TCP_gone);
+        tell_gone(t, head);
         return;
     }
     if (head->spi)

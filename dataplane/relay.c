@@ -95,7 +95,29 @@ static void flush(void)
     }
 }
 
-/* The frame's payload; the frame's peer is the connection. */
+/* Along which path a frame goes: the reverse of packet_path. */
+static void frame_path(const uint8_t *frame, bool v4, struct jp_path *path)
+{
+    const uint8_t *ip = frame + RTE_ETHER_HDR_LEN, *udp = ip + (v4 ? IP4_HDR : IP6_HDR);
+    size_t len = v4 ? 4 : 16, at = 16 - len;
+
+    *path = (struct jp_path){
+        .our_port = be16_load(udp),
+        .peer_port = be16_load(udp + 2),
+        .port = JP_IPC_RELAY_PORT,
+        .ip_version = v4 ? 4 : 6,
+        .tcp = 1,
+    };
+    if (v4) {
+        memset(path->our_ip + 10, 0xff, 2);
+        memset(path->peer_ip + 10, 0xff, 2);
+    }
+    memcpy(path->our_ip + at, udp - 2 * len, len);
+    memcpy(path->peer_ip + at, udp - len, len);
+    memcpy(path->peer_mac, frame, sizeof(path->peer_mac));
+}
+
+/* The frame's payload. */
 static void add_out(struct lcore *lc, struct rte_mbuf *m)
 {
     const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -105,7 +127,7 @@ static void add_out(struct lcore *lc, struct rte_mbuf *m)
     struct jp_ipc_relay *head = &b->head[b->n];
 
     *head = (struct jp_ipc_relay){.spi = packet_of(m)->spi, .len = m->data_len - headers};
-    memcpy(head->path.peer_mac, frame, sizeof(head->path.peer_mac));
+    frame_path(frame, v4, &head->path);
     b->lc[b->n] = lc;
     batch_add(b, m, rte_pktmbuf_mtod_offset(m, void *, headers), head->len);
 }

@@ -247,7 +247,7 @@ struct jp_ipc_list_end {
 
 /* In front of the packet in each message of the relay. */
 struct jp_ipc_relay {
-    struct jp_path path; /* the connection; to control all but peer_mac may be 0 */
+    struct jp_path path; /* the connection */
     /* To the data plane: the SPI in the packet. To control: the session's, 0 as long as its client
      * has not proven its keys, and for handshake packets. */
     uint32_t spi;
