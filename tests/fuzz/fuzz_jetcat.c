@@ -146,7 +146,7 @@ void tool_print_json(json_t *object)
 
 /* ---- files ---- */
 
-static char directory[] = "/tmp/fuzz-jetcat-XXXXXX", to_send[64];
+static char directory[] = "/dev/shm/fuzz-jetcat-XXXXXX", to_send[64];
 
 static void remove_files(void)
 {
