@@ -50,7 +50,7 @@ size_t fuzz_seed(unsigned index, uint8_t *out)
     if (index >= 20)
         return 0;
     for (size_t i = 0; i < n; i++)
-        raw[i] = (uint8_t)(i * i / 7 % (index + 2));
-    out[0] = (uint8_t)index;
+        raw[i] = (uint8_t)(i % 50 < 45 ? i % (index + 5) : i * i);
+    out[0] = (uint8_t)(index + 1);
     return 1 + compress_message(&c, workspace, raw, n, out + 1);
 }

@@ -1,7 +1,7 @@
-/* The whole of jetplaned between a data plane and clients of its control socket that say anything:
- * one daemon for all inputs, each with connections of its own. What holds: it goes on, what it
- * sends to the data plane is a message of its protocol, and every answer to a client is one line of
- * JSON that has a result or an error. */
+/* The whole of jetplaned between a data plane, clients of its control socket and TCP connections,
+ * all of which say anything: one daemon for all inputs, each with connections of its own. What
+ * holds: it goes on, what it sends to the data plane is a message of its protocol, and every answer
+ * to a client is one line of JSON that has a result or an error. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -21,8 +21,8 @@
 #include "fuzz_quiet.h"
 #include "handshake.h"
 
-enum { CLIENTS = 3, IDLE_TURNS = 4, MESSAGE_MAX = 2048, ANSWER_MAX = 1 << 20 };
-enum op { LINE, BYTES, HANG_UP, MESSAGE, RAW, ANSWER, RUN, OPS };
+enum { CLIENTS = 3 /* of each kind */, IDLE_TURNS = 4, MESSAGE_MAX = 2048, ANSWER_MAX = 1 << 20 };
+enum op { LINE, BYTES, HANG_UP, MESSAGE, RAW, ANSWER, STREAM, RELAY, RUN, OPS };
 
 static struct {
     struct daemon d;
@@ -30,7 +30,9 @@ static struct {
     struct loop_watch idle;
     unsigned idle_turns;
     int listener, data_plane, stats; /* the data plane's */
+    int relay;                       /* its end of it */
     int client[CLIENTS];             /* -1: none */
+    int stream[CLIENTS];             /* TCP's; -1: none */
     uint64_t request;                /* the last that the daemon asked of the data plane */
     uint32_t spi;                    /* the last that it installed */
 } fz = {.listener = -1};
@@ -89,6 +91,7 @@ static void prepare(void)
     FUZZ_CHECK(bind(fz.listener, (struct sockaddr *)&address, sizeof(address)) == 0);
     FUZZ_CHECK(listen(fz.listener, 8) == 0);
     FUZZ_CHECK(daemon_open(&fz.d, c) == 0);
+    c->tcp.listens = 1; /* for a relay; connections are given to it */
     fz.idle = (struct loop_watch){.fd = eventfd(1, EFD_CLOEXEC), .ready = on_idle};
     FUZZ_CHECK(loop_add(&fz.d.loop, &fz.idle, EPOLLIN) == 0);
 }
@@ -125,15 +128,49 @@ static void check_message(const uint8_t *bytes, size_t n)
         memcpy(&fz.spi, bytes + offsetof(struct jp_ipc_install, server_spi), sizeof(fz.spi));
 }
 
+static union ancillary {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+} ancillary;
+
+/* A message to or from the data plane, and a descriptor. */
+static struct msghdr envelope(struct iovec *part)
+{
+    return (struct msghdr){.msg_iov = part,
+                           .msg_iovlen = 1,
+                           .msg_control = ancillary.bytes,
+                           .msg_controllen = sizeof(ancillary.bytes)};
+}
+
+static void take_relay(struct msghdr *m)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(m);
+
+    if (c && c->cmsg_type == SCM_RIGHTS && fz.relay < 0)
+        memcpy(&fz.relay, CMSG_DATA(c), sizeof(fz.relay));
+}
+
 static void hear(void)
 {
-    uint8_t bytes[MESSAGE_MAX];
+    uint8_t bytes[JP_IPC_RELAY_MAX + sizeof(struct jp_ipc_relay)];
+    struct iovec part = {bytes, MESSAGE_MAX};
+    struct msghdr m = envelope(&part);
     ssize_t n;
 
     if (fz.data_plane < 0)
         fz.data_plane = accept4(fz.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    while (fz.data_plane >= 0 && (n = recv(fz.data_plane, bytes, sizeof(bytes), 0)) > 0)
+    while (fz.data_plane >= 0 && (n = recvmsg(fz.data_plane, &m, 0)) > 0) {
         check_message(bytes, (size_t)n);
+        take_relay(&m);
+        m = envelope(&part);
+    }
+    while (fz.relay >= 0 && (n = recv(fz.relay, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+        struct jp_ipc_relay head;
+
+        FUZZ_CHECK((size_t)n >= sizeof(head));
+        memcpy(&head, bytes, sizeof(head));
+        FUZZ_CHECK((size_t)n == sizeof(head) + head.len && head.spi >= WIRE_SPI_MIN);
+    }
 }
 
 static void check_line(const char *line, size_t n)
@@ -180,15 +217,8 @@ static void run(void)
 
 static void send_descriptor(const void *message, size_t size, int fd)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } ancillary = {0};
     struct iovec part = {(void *)(uintptr_t)message, size};
-    struct msghdr m = {.msg_iov = &part,
-                       .msg_iovlen = 1,
-                       .msg_control = ancillary.bytes,
-                       .msg_controllen = sizeof(ancillary.bytes)};
+    struct msghdr m = envelope(&part);
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
     c->cmsg_level = SOL_SOCKET;
@@ -291,11 +321,57 @@ static void ask(unsigned i, struct input *in, bool line)
         send(fz.client[i], "\n", 1, MSG_NOSIGNAL);
 }
 
+/* A connection by TCP, as if it had been accepted. */
+static int connect_stream(void)
+{
+    struct jp_path path = {.port = JP_IPC_RELAY_PORT, .tcp = 1, .ip_version = 4};
+    int fd[2];
+
+    FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) == 0);
+    FUZZ_CHECK(fz.d.tcp.n_unused > 0 && tcp_open(&fz.d.tcp, fd[1], &path, 1) == 0);
+    return fd[0];
+}
+
+static void stream(unsigned i, struct input *in)
+{
+    const uint8_t *at;
+    size_t n = take_bytes(in, take16(in) % MESSAGE_MAX, &at);
+    uint8_t got[MESSAGE_MAX];
+
+    if (fz.stream[i] < 0)
+        fz.stream[i] = connect_stream();
+    send(fz.stream[i], at, n, MSG_NOSIGNAL);
+    while (recv(fz.stream[i], got, sizeof(got), 0) > 0)
+        ;
+}
+
+/* To one of the connections, or to none. */
+static void relay(struct input *in)
+{
+    struct {
+        struct jp_ipc_relay head;
+        uint8_t bytes[256];
+    } m = {.head = {.spi = take8(in) * 256}};
+    unsigned slot = take8(in);
+    const uint8_t *at;
+    size_t n = take_bytes(in, take8(in), &at);
+
+    if (slot < fz.config.tcp.connections && fz.d.tcp.slot[slot])
+        m.head.path = fz.d.tcp.slot[slot]->path;
+    m.head.len = (uint16_t)(slot == 255 ? n + 1 : n);
+    memcpy(m.bytes, at, n);
+    send(fz.relay, &m, sizeof(m.head) + n, MSG_NOSIGNAL);
+}
+
 static void hang_up(unsigned i)
 {
-    if (fz.client[i] >= 0)
-        close(fz.client[i]);
-    fz.client[i] = -1;
+    int *both[] = {&fz.client[i], &fz.stream[i]};
+
+    for (unsigned k = 0; k < 2; k++) {
+        if (*both[k] >= 0)
+            close(*both[k]);
+        *both[k] = -1;
+    }
 }
 
 static void step(struct input *in)
@@ -322,6 +398,12 @@ static void step(struct input *in)
     case ANSWER:
         say_answer(in);
         break;
+    case STREAM:
+        stream(client, in);
+        break;
+    case RELAY:
+        relay(in);
+        break;
     default:
         run();
     }
@@ -329,10 +411,10 @@ static void step(struct input *in)
 
 static void begin(struct input *in)
 {
-    fz.data_plane = -1;
+    fz.data_plane = fz.relay = -1;
     fz.request = fz.spi = 0;
     for (unsigned i = 0; i < CLIENTS; i++)
-        fz.client[i] = -1;
+        fz.client[i] = fz.stream[i] = -1;
     dp_tick(&fz.d.dp, UINT64_MAX); /* it connects */
     run();
     FUZZ_CHECK(fz.data_plane >= 0);
@@ -346,8 +428,11 @@ static void end(void)
     for (unsigned i = 0; i < CLIENTS; i++)
         hang_up(i);
     close(fz.data_plane);
+    if (fz.relay >= 0)
+        close(fz.relay);
     run();
     FUZZ_CHECK(fz.d.dp.state == DP_AWAY && api_clients(&fz.d.api) == 0);
+    FUZZ_CHECK(tcp_connections(&fz.d.tcp) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -401,6 +486,18 @@ static size_t put_hello(uint8_t *out)
     return 10 + n;
 }
 
+/* A data packet by TCP, and its answer. */
+static size_t put_stream(uint8_t *out)
+{
+    uint8_t bytes[2 + 64] = {0, 64};
+    size_t n;
+
+    wire_data_hdr_put(bytes + 2, 4097, 1);
+    n = put(out, STREAM, bytes, sizeof(bytes));
+    memcpy(out + n, (uint8_t[]){RELAY, 16, 0, 4, 1, 2, 3, 4, RUN}, 9);
+    return n + 9;
+}
+
 size_t fuzz_seed(unsigned index, uint8_t *out)
 {
     static const char *const requests[] = {
@@ -417,11 +514,13 @@ size_t fuzz_seed(unsigned index, uint8_t *out)
                                       11,     12, 13, 14, 15, 16, ANSWER, 0, 0, 0, 0, RUN};
     size_t n = 1;
 
-    if (index > 8)
+    if (index > 9)
         return 0;
     out[0] = 0;
     if (index == 8)
         return 1 + put_hello(out + 1);
+    if (index == 9)
+        return 1 + put_stream(out + 1);
     n += put(out + n, LINE, requests[index], strlen(requests[index]));
     memcpy(out + n, session, sizeof(session));
     n += sizeof(session);

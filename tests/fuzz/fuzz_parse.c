@@ -1,5 +1,8 @@
-/* Ethernet frames of anybody to the parse stage, in buffers that end where they do. What holds:
- * what is kept is a data packet that lies in its frame, and every frame has one fate. */
+/* Ethernet frames of anybody to the parse stage, in buffers that end where they do, their checksums
+ * right if the input says so. What holds: what is kept is a data packet that lies in its frame, and
+ * every frame has one fate. */
+#include <rte_ip.h>
+
 #include "burst.h"
 #include "fuzz.h"
 #include "fuzz_input.h"
@@ -7,7 +10,7 @@
 #include "handshake.h"
 #include "ingress.h"
 
-enum { FRAMES_MAX = 8 };
+enum { FRAMES_MAX = 8, ETH = 14, IP4 = 20, IP6 = 40, MEND = 128 };
 #define HOUR_US (3600 * UINT64_C(1000000))
 
 /* In front of a frame's bytes is what counts its users. */
@@ -17,8 +20,38 @@ static void frame_free(void *bytes, void *arg)
     free((uint8_t *)bytes - sizeof(struct rte_mbuf_ext_shared_info));
 }
 
+static void put_checksum(uint8_t *at, uint16_t sum)
+{
+    memcpy(at, &sum, sizeof(sum)); /* in the order of what was summed */
+}
+
+/* Make the checksums of an IP header and of ICMP behind it right. */
+static void mend(uint8_t *eth, size_t len)
+{
+    uint8_t *ip = eth + ETH;
+
+    if (len >= ETH + IP4 + 4 && be16_load(eth + 12) == 0x0800 && ip[0] == 0x45) {
+        size_t total = be16_load(ip + 2);
+
+        put_checksum(ip + 10, 0);
+        put_checksum(ip + 10, (uint16_t)~rte_raw_cksum(ip, IP4));
+        if (ip[9] != IPPROTO_ICMP || total < IP4 + 4 || total > len - ETH)
+            return;
+        put_checksum(ip + IP4 + 2, 0);
+        put_checksum(ip + IP4 + 2, (uint16_t)~rte_raw_cksum(ip + IP4, total - IP4));
+    } else if (len >= ETH + IP6 + 4 && be16_load(eth + 12) == 0x86dd) {
+        size_t payload = be16_load(ip + 4);
+
+        if (ip[6] != IPPROTO_ICMPV6 || payload < 4 || payload > len - ETH - IP6)
+            return;
+        put_checksum(ip + IP6 + 2, 0);
+        put_checksum(ip + IP6 + 2,
+                     rte_ipv6_udptcp_cksum((const struct rte_ipv6_hdr *)ip, ip + IP6));
+    }
+}
+
 /* An mbuf whose data are these bytes in memory of their own. */
-static struct rte_mbuf *frame_of(struct plane *plane, const uint8_t *bytes, size_t len)
+static struct rte_mbuf *frame_of(struct plane *plane, const uint8_t *bytes, size_t len, bool right)
 {
     struct rte_mbuf *m = rte_pktmbuf_alloc(plane->mbufs);
     struct rte_mbuf_ext_shared_info *shared = malloc(sizeof(*shared) + len);
@@ -27,6 +60,8 @@ static struct rte_mbuf *frame_of(struct plane *plane, const uint8_t *bytes, size
     *shared = (struct rte_mbuf_ext_shared_info){.free_cb = frame_free};
     rte_mbuf_ext_refcnt_set(shared, 1);
     memcpy(shared + 1, bytes, len);
+    if (right)
+        mend((uint8_t *)(shared + 1), len);
     rte_pktmbuf_attach_extbuf(m, shared + 1, 0, (uint16_t)len, shared);
     rte_pktmbuf_append(m, (uint16_t)len);
     return m;
@@ -77,42 +112,57 @@ static void end(struct plane *plane)
     FUZZ_CHECK(rte_mempool_in_use_count(plane->mbufs) == plane->in_use);
 }
 
-/* Frames, each with its length in front; the first byte says on which port they come. */
+/* Frames, each with its length in front; the first byte says on which port they come, and whether
+ * they are mended. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct plane *plane = begin();
     struct input in = {data, data + size};
-    unsigned port = take8(&in) % PLANE_PORTS;
+    unsigned how = take8(&in);
     struct burst b = {0};
     const uint8_t *bytes;
 
     while (in.p < in.end && b.n < FRAMES_MAX) {
         size_t len = take_bytes(&in, take16(&in), &bytes);
 
-        b.m[b.n] = frame_of(plane, bytes, len);
-        packet_of(b.m[b.n++])->port = (uint8_t)port;
+        b.m[b.n] = frame_of(plane, bytes, len, how & MEND);
+        packet_of(b.m[b.n++])->port = (uint8_t)(how % PLANE_PORTS);
     }
     parse(plane, &b);
     end(plane);
     return 0;
 }
 
+/* An echo request, or a neighbour solicitation, in place of 32 bytes of UDP. */
+static void put_icmp(uint8_t *ip, unsigned index)
+{
+    static const uint8_t solicitation[32] = {135, [8] = 0xfd, [23] = 1, 1, 1, 2, 0, 0, 0, 0, 9};
+    bool v6 = ip[0] >> 4 == 6;
+
+    ip[v6 ? 6 : 9] = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+    ip += v6 ? IP6 : IP4;
+    memset(ip, 0, sizeof(solicitation));
+    ip[0] = v6 ? 128 : 8;
+    if (v6 && index % 4 == 1) {
+        memcpy(ip, solicitation, sizeof(solicitation));
+        ip[-IP6 + 7] = 255;
+    }
+}
+
 static size_t put_frame(uint8_t *out, unsigned index)
 {
     struct client c = {.path = plane_path(index, PLANE_ECHO, index % 2 ? 6 : 4)};
     uint8_t payload[HS_CLIENT_HELLO_LEN] = {0};
-    uint32_t len = index % 5 == 4 ? HS_CLIENT_HELLO_LEN : 40 + index;
+    uint32_t len = index % 6 > 3 ? 24 : index % 5 == 4 ? HS_CLIENT_HELLO_LEN : 40 + index;
 
-    if (index % 5 == 4)
+    if (len == HS_CLIENT_HELLO_LEN)
         memcpy(payload + 4, (uint8_t[]){WIRE_CLIENT_HELLO, WIRE_VERSION}, 2);
     else
         wire_data_hdr_put(payload, 256 + index, index);
     c.path.vlan = index % 7 == 6 ? PLANE_VLAN : 0;
     len = client_frame(&c, payload, len, out + 2);
-    if (index % 6 == 5) { /* as ICMP */
-        out[2 + (index % 2 ? 20 : 23)] = index % 2 ? 58 : 1;
-        out[2 + (index % 2 ? 54 : 34)] = index % 2 ? 128 : 8;
-    }
+    if (index % 6 > 3)
+        put_icmp(out + 2 + ETH, index);
     be16_store(out, (uint16_t)len);
     return 2 + len;
 }
@@ -133,7 +183,7 @@ size_t fuzz_seed(unsigned index, uint8_t *out)
 
     if (index >= 48)
         return 0;
-    out[0] = index % 7 == 6;
+    out[0] = (uint8_t)((index % 7 == 6) + (index % 8 ? MEND : 0));
     n += put_frame(out + n, index);
     return index % 3 ? n : n + put_arp(out + n);
 }
