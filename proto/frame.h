@@ -45,11 +45,12 @@ enum {
     FRAME_STREAM_FLAGS = 0x2f,
     FRAME_DATAGRAM_LEN = 1
 };
-/* Does a frame that begins with this byte carry data? */
-static inline bool frame_is_data(uint8_t type)
+/* Does a frame that begins with this byte carry data, and that of an ordered stream as it is? */
+static inline bool frame_is_plain_data(uint8_t type)
 {
-    return (type & ~FRAME_STREAM_FLAGS) == FRAME_STREAM ||
-           (type & ~FRAME_DATAGRAM_LEN) == FRAME_DATAGRAM;
+    const uint8_t rest = FRAME_STREAM_OFF | FRAME_STREAM_FIN | FRAME_STREAM_LEN;
+
+    return (type & ~rest) == FRAME_STREAM || (type & ~FRAME_DATAGRAM_LEN) == FRAME_DATAGRAM;
 }
 enum { FRAME_STREAM_IDS = 1 << 16, FRAME_MESSAGE_MAX = 1 << 24 };
 enum { FRAME_DATA_MAX = 16 }; /* STREAM and DATAGRAM frames in one packet */

@@ -49,12 +49,14 @@ enum wire_kind {
     WIRE_VERSION_UNKNOWN,
 };
 
+/* spi and text_len lie apart: read as one word right after they were stored as two, they would make
+ * the processor wait. */
 struct wire_info {
-    uint32_t spi;      /* WIRE_DATA */
-    uint32_t text_len; /* WIRE_DATA: ciphertext bytes, tag excluded */
-    uint64_t pn;       /* WIRE_DATA */
-    uint8_t hs_type;   /* WIRE_HANDSHAKE, WIRE_VERSION_UNKNOWN */
+    uint64_t pn;     /* WIRE_DATA */
+    uint32_t spi;    /* WIRE_DATA */
+    uint8_t hs_type; /* WIRE_HANDSHAKE, WIRE_VERSION_UNKNOWN */
     uint8_t hs_version;
+    uint32_t text_len; /* WIRE_DATA: ciphertext bytes, tag excluded */
 };
 
 /* The length gate. Classifies a UDP payload of len bytes and fills what its kind carries; a kind

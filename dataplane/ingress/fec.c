@@ -131,10 +131,8 @@ static bool read_lone(struct lcore *lc, struct rte_mbuf *m)
     struct frame f;
     uint32_t len;
 
-    if (p->text_len == 0 || !frame_is_data(*at) || p->session->doom ||
+    if (p->text_len == 0 || !frame_is_plain_data(*at) || p->session->doom ||
         frame_next(&at, end, false, &f) != 1 || at != end)
-        return false;
-    if (f.type == FRAME_STREAM && (f.u.stream.unordered || f.u.stream.compressed))
         return false;
     const uint8_t *data = frame_data(&f, &len);
 

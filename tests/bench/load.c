@@ -32,6 +32,7 @@ struct plane *load_plane(unsigned sessions, bool fec)
     plane_size.hugepages = true;
     plane_size.memory_mb = 256 + sessions / 1024;
     plane_size.lcores = 1;
+    plane_size.sessions = RTE_MAX(sessions, 65536u);
     plane_size.mbufs = MBUFS;
     plane_size.mbuf_cache = 256;
     plane_size.stream_chunks = sessions + 64;

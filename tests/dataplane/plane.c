@@ -20,6 +20,7 @@ enum { MBUF_ROOM = 2560, RING = 4096 };
 struct plane_size plane_size = {
     .memory_mb = 512,
     .lcores = PLANE_LCORES,
+    .sessions = 4000000, /* their memory comes with them */
     .mbufs = 8191,
     .stream_chunks = 4096,
     .fec_blocks = 64,
@@ -95,7 +96,7 @@ static void configure(struct dataplane *dp)
                       .source_size = 100},
                      {.udp_port = PLANE_FAST_SOURCE, .sink = JP_SINK_SOURCE, .source_size = 1000}},
         .lcores = (uint8_t)plane_size.lcores,
-        .max_sessions = 4000000, /* their memory comes with them */
+        .max_sessions = plane_size.sessions,
         .steer_ring = 256,
         .fec_blocks = plane_size.fec_blocks,
         .fec_symbols = plane_size.fec_symbols,

@@ -29,7 +29,7 @@ enum { PLANE_ECHO = 4500, PLANE_DISCARD = 4501, PLANE_SOURCE = 4502, PLANE_FAST_
 struct plane_size {
     bool hugepages;
     unsigned memory_mb, lcores; /* lcores <= PLANE_LCORES */
-    unsigned mbufs, mbuf_cache, stream_chunks, fec_blocks, fec_symbols;
+    unsigned sessions, mbufs, mbuf_cache, stream_chunks, fec_blocks, fec_symbols;
     unsigned tx_slots; /* of a port's transmit queue, whose packets stay there until plane_sent */
 };
 extern struct plane_size plane_size;
