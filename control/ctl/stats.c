@@ -13,6 +13,10 @@ static const char *const sources[][2] = {JP_SOURCES(ROW)};
 static const char *const fates[][2] = {JP_FATES(ROW)};
 static const char *const drops[][2] = {JP_DROPS(ROW)};
 static const char *const gauges[][2] = {JP_GAUGES(ROW)};
+static const char *const rx_stages[][2] = {JP_RX_STAGES(ROW)};
+static const char *const owner_stages[][2] = {JP_OWNER_STAGES(ROW)};
+static const char *const tx_stages[][2] = {JP_TX_STAGES(ROW)};
+static const char *const stages[][2] = {JP_STAGES(ROW)};
 #undef ROW
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
@@ -91,6 +95,44 @@ static struct answer fetch_rates(struct arguments *arguments)
     return answer;
 }
 
+/* ---- stages ---- */
+
+enum { STAGE_MAX = 32 };
+
+/* decrypt_cycles is the stage decrypt's. */
+static const char *stage_name(char out[STAGE_MAX], const char *counter)
+{
+    snprintf(out, STAGE_MAX, "%.*s", (int)(strlen(counter) - strlen("_cycles")), counter);
+    return out;
+}
+
+static void add_stages(json_t *to, const json_t *from, const char *const (*names)[2], size_t n,
+                       double packets)
+{
+    char name[STAGE_MAX];
+
+    for (size_t i = 0; i < n; i++)
+        json_object_set_new(to, stage_name(name, names[i][0]),
+                            json_real(packets > 0 ? num(from, names[i][0]) / packets : 0));
+}
+
+/* What an lcore's counters, or their rates, say of its time: the busy part, and cycles a packet in
+ * each stage. */
+static void add_time(json_t *lcore)
+{
+    const json_t *c = json_object_get(lcore, "counters");
+    double received = num(c, "rx_packets"), busy = num(c, "cycles_busy");
+    double owned = received - num(c, "misdirected") + num(c, "handed_in");
+    double all = busy + num(c, "cycles_idle");
+    json_t *cycles = json_object();
+
+    add_stages(cycles, c, rx_stages, COUNT(rx_stages), received);
+    add_stages(cycles, c, owner_stages, COUNT(owner_stages), owned);
+    add_stages(cycles, c, tx_stages, COUNT(tx_stages), num(c, "tx_packets"));
+    json_object_set_new(lcore, "busy", json_real(all > 0 ? busy / all : 0));
+    json_object_set_new(lcore, "cycles_per_packet", cycles);
+}
+
 /* ---- stats ---- */
 
 /* Leave only this lcore. */
@@ -113,7 +155,11 @@ static struct answer only_lcore(struct answer answer, int lcore)
 struct answer stats_fetch(struct arguments *arguments)
 {
     struct answer answer = arguments->rate ? fetch_rates(arguments) : ask(arguments, "stats");
+    json_t *lcore;
+    size_t i;
 
+    json_array_foreach (json_object_get(answer.result, "lcores"), i, lcore)
+        add_time(lcore);
     if (answer.result && arguments->lcore >= 0)
         answer = only_lcore(answer, arguments->lcore);
     return answer;
@@ -128,19 +174,29 @@ static void value_cell(struct table *table, const json_t *from, const char *name
                                        : print_count(text, whole(from, name)));
 }
 
-static void print_busy(const json_t *result)
+/* How much of its time each lcore was busy, and where that went. */
+static void print_time(const json_t *result)
 {
-    double hz = num(result, "tsc_hz");
     const json_t *lcores = json_object_get(result, "lcores"), *lcore;
-    size_t i;
+    char align[64 + 2] = "l", name[STAGE_MAX];
+    size_t n = json_array_size(lcores), i;
+    struct table table;
 
-    if (hz <= 0)
-        return;
-    fputs("busy", stdout);
+    memset(align + 1, 'r', n > 64 ? 64 : n);
+    table = table_new(align);
+    table_cell(&table, "cycles/packet");
     json_array_foreach (lcores, i, lcore)
-        printf("  lcore %.0f: %.1f %%", num(lcore, "lcore"),
-               100 * num(json_object_get(lcore, "counters"), "cycles_busy") / hz);
+        table_cell(&table, "lcore %.0f", num(lcore, "lcore"));
+    for (size_t row = 0; row < COUNT(stages); row++) {
+        table_cell(&table, "%s", stage_name(name, stages[row][0]));
+        json_array_foreach (lcores, i, lcore)
+            table_cell(&table, "%.1f", num(json_object_get(lcore, "cycles_per_packet"), name));
+    }
+    table_cell(&table, "busy");
+    json_array_foreach (lcores, i, lcore)
+        table_cell(&table, "%.1f %%", 100 * num(lcore, "busy"));
     fputs("\n", stdout);
+    table_print(&table);
 }
 
 void stats_print(const json_t *result, const struct arguments *arguments)
@@ -173,8 +229,7 @@ void stats_print(const json_t *result, const struct arguments *arguments)
         table_cell(&table, "%s", counters[row][1]);
     }
     table_print(&table);
-    if (arguments->rate)
-        print_busy(result);
+    print_time(result);
 }
 
 /* ---- drops ---- */
