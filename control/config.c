@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -44,6 +45,8 @@ struct document {
     char *data_plane_socket;
     char *control_socket;
     char *control_group;
+    char *user;
+    char *group;
     char *identity_file;
     char *log_level;
     char *cookie;
@@ -99,6 +102,8 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_STRING_PTR("control_socket", OPTIONAL, struct document, control_socket, 1,
                            CONFIG_SOCKET_MAX - 1),
     CYAML_FIELD_STRING_PTR("control_group", OPTIONAL, struct document, control_group, 0, 63),
+    CYAML_FIELD_STRING_PTR("user", OPTIONAL, struct document, user, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("group", OPTIONAL, struct document, group, 1, CYAML_UNLIMITED),
     CYAML_FIELD_STRING_PTR("identity_file", OPTIONAL, struct document, identity_file, 1,
                            CONFIG_PATH_MAX - 1),
     CYAML_FIELD_STRING_PTR("log_level", OPTIONAL, struct document, log_level, 0, CYAML_UNLIMITED),
@@ -224,6 +229,27 @@ static void take_tcp(struct complaints *c, const struct tcp_document *d, struct 
                   &tcp->idle_timeout_ms);
 }
 
+/* Who becomes another gives the control socket to that user's group, unless told otherwise. */
+static void take_user(struct complaints *c, const struct document *d, struct config *config)
+{
+    const struct group *group;
+    int rc;
+
+    if (d->group && !d->user)
+        complain(c, "group", "wants a user, too");
+    if (!d->user)
+        return;
+    rc = confine_find(d->user, d->group, &config->user);
+    if (rc == -ENOENT)
+        complain(c, "user", "no user is named '%s'", d->user);
+    else if (rc == -ESRCH)
+        complain(c, "group", "no group is named '%s'", d->group);
+    config->becomes = rc == 0;
+    group = rc == 0 && !d->control_group ? getgrgid(config->user.gid) : NULL;
+    if (group)
+        take_string(group->gr_name, config->control_group, sizeof(config->control_group));
+}
+
 static void take_document(struct complaints *c, const struct document *d, struct config *config)
 {
     uint32_t max_streams = config->max_streams;
@@ -234,6 +260,7 @@ static void take_document(struct complaints *c, const struct document *d, struct
         complain(c, d->control_socket ? "control_socket" : "data_plane_socket",
                  "'%s' is the path of the other socket too", config->control_socket);
     take_string(d->control_group, config->control_group, sizeof(config->control_group));
+    take_user(c, d, config);
     take_string(d->identity_file, config->identity_file, sizeof(config->identity_file));
     config->log_level =
         take_name(c, "log_level", d->log_level, log_level_names, LOG_LEVELS, config->log_level);

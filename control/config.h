@@ -3,9 +3,12 @@
 #ifndef CONTROL_CONFIG_H
 #define CONTROL_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
+#include "confine.h"
 #include "limit.h"
 #include "log.h"
 
@@ -45,6 +48,9 @@ struct config {
     struct rate resets;        /* sent, over all sources */
     struct rate prefix_resets; /* sent, per source prefix */
     struct config_tcp tcp;
+    bool becomes; /* another user, once all is open: */
+    struct confine_user user;
+    FILE *keylog; /* of sessions' secrets, as the command line says; NULL: none */
 };
 
 /* Fill *config with the defaults, then from the file if path is not NULL. 0, or -EINVAL / -errno

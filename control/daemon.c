@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "commands.h"
+#include "confine.h"
 #include "log.h"
 
 enum { TICK_NS = 100000000 };
@@ -223,11 +224,27 @@ void daemon_close(struct daemon *d)
     loop_close(&d->loop);
 }
 
+/* All is open: nothing more is needed than what that takes. */
+static int confine_daemon(const struct config *config)
+{
+    const struct confine wanted = {
+        .program = "jetplaned",
+        .user = config->becomes ? &config->user : NULL,
+        .filter = CONFINE_DAEMON,
+    };
+
+    if (!confine_lock_memory())
+        log_info("only long-term keys are locked in memory, as its limit (ulimit -l) is finite");
+    return confine(&wanted);
+}
+
 int daemon_run(const struct config *config)
 {
     static struct daemon d;
     int rc = daemon_open(&d, config);
 
+    if (rc == 0)
+        rc = confine_daemon(config);
     if (rc == 0)
         rc = serve(&d);
     daemon_close(&d);

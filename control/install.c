@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "handshakes.h"
+#include "keylog.h"
 #include "log.h"
 
 enum { SPI_TRIES_MAX = 4, INSTALL_PATIENCE_US = 2 * CLOCK_SECOND };
@@ -133,6 +134,8 @@ static bool make_session(struct handshakes *h, const struct arrival *a, uint32_t
     enum hs_server_error error = answer(h, a, spi, &made, reply);
     bool sent = error == HS_OK && send_install(h, a->path, &made, reply) == 0;
 
+    if (sent)
+        keylog_write(h->config->keylog, a->hello, &made.result);
     sodium_memzero(&made, sizeof(made));
     if (error != HS_OK)
         count_error(h, error);

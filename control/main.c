@@ -5,21 +5,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
+#include <jansson.h>
+
+#include "confine.h"
 #include "daemon.h"
 #include "identity.h"
+#include "keylog.h"
 #include "log.h"
+#include "mlkem.h"
 
 enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
-    "Usage: jetplaned [--config FILE] [--check | --print-identity]\n"
+    "Usage: jetplaned [--config FILE] [--keylog FILE] [--check | --print-identity]\n"
     "\n"
     "The control process of Jetplane: answers handshakes for jetplane-dp and serves jetctl.\n"
     "\n"
     "  -c, --config FILE     read the configuration from FILE; without it, the defaults hold\n"
+    "      --keylog FILE     append every session's secrets to FILE, for debugging\n"
     "      --check           check the configuration and exit\n"
     "      --print-identity  print the public key clients pin, in hex (made now if there is none)\n"
     "      --version         print the version and exit\n"
@@ -28,16 +32,17 @@ static const char usage[] =
 enum action { RUN, CHECK, PRINT_IDENTITY };
 
 struct arguments {
-    const char *config;
+    const char *config, *keylog;
     enum action action;
 };
 
 /* Exits by itself for --help, --version and mistakes. */
 static void parse(int argc, char **argv, struct arguments *arguments)
 {
-    enum { OPT_CHECK = 256, OPT_IDENTITY, OPT_VERSION };
+    enum { OPT_CHECK = 256, OPT_KEYLOG, OPT_IDENTITY, OPT_VERSION };
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
+        {"keylog", required_argument, NULL, OPT_KEYLOG},
         {"check", no_argument, NULL, OPT_CHECK},
         {"print-identity", no_argument, NULL, OPT_IDENTITY},
         {"version", no_argument, NULL, OPT_VERSION},
@@ -50,6 +55,9 @@ static void parse(int argc, char **argv, struct arguments *arguments)
         switch (option) {
         case 'c':
             arguments->config = optarg;
+            break;
+        case OPT_KEYLOG:
+            arguments->keylog = optarg;
             break;
         case OPT_CHECK:
             arguments->action = CHECK;
@@ -88,13 +96,35 @@ static int print_identity(const char *path)
     return rc;
 }
 
-/* Keys must not reach a core file, nor another process of this user through ptrace. */
-static void forbid_dumps(void)
+/* Libraries read files when they are first used, which is forbidden later: libcrypto its
+ * configuration, jansson a seed against collisions. */
+static void warm_up(void)
 {
-    struct rlimit none = {0, 0};
+    uint8_t seed[MLKEM_SEED_LEN] = {0}, ek[MLKEM_EK_LEN], dk[MLKEM_DK_LEN];
 
-    prctl(PR_SET_DUMPABLE, 0);
-    setrlimit(RLIMIT_CORE, &none);
+    mlkem768_keygen(ek, dk, seed);
+    json_object_seed(0);
+}
+
+static int open_keylog(const char *path, struct config *config)
+{
+    if (!path)
+        return 0;
+    config->keylog = keylog_open(path);
+    if (!config->keylog) {
+        log_error("key log %s: %s", path, keylog_error(errno));
+        return -1;
+    }
+    log_warning("key log %s: who reads it can read every session from now on", path);
+    return 0;
+}
+
+static int run(const struct arguments *arguments, struct config *config)
+{
+    if (open_keylog(arguments->keylog, config) < 0)
+        return -1;
+    warm_up();
+    return daemon_run(config);
 }
 
 int main(int argc, char **argv)
@@ -104,7 +134,7 @@ int main(int argc, char **argv)
     int rc;
 
     parse(argc, argv, &arguments);
-    forbid_dumps();
+    confine_no_dumps();
     if (sodium_init() < 0) {
         log_error("libsodium does not work here");
         return EXIT_FAILURE;
@@ -121,7 +151,7 @@ int main(int argc, char **argv)
         rc = print_identity(config.identity_file);
         break;
     case RUN:
-        rc = daemon_run(&config);
+        rc = run(&arguments, &config);
         break;
     }
     return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -46,6 +46,8 @@ static const cyaml_schema_field_t full_fields[] = {
 static const cyaml_schema_field_t top_fields[] = {
     TEXT(raw_config, name),
     TEXT(raw_config, control_socket),
+    TEXT(raw_config, user),
+    TEXT(raw_config, group),
     TEXT(raw_config, hugepages),
     LIST(raw_config, ports, &port_value),
     LIST(raw_config, listeners, &listener_value),

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "confine.h"
 #include "jetplane/stats.h"
 
 enum { CONFIG_ADDRESSES_MAX = 8 };
@@ -50,6 +51,8 @@ struct config_full {
 struct config {
     char name[32]; /* of this instance: DPDK's file prefix */
     char control_socket[108];
+    bool becomes; /* another user, once the ports have started: */
+    struct confine_user user;
     struct config_port port[JP_PORTS_MAX];
     uint8_t ports;
     struct config_listener listener[JP_LISTENERS_MAX];

@@ -85,6 +85,8 @@ struct raw_full {
 struct raw_config {
     char *name;
     char *control_socket;
+    char *user;
+    char *group;
     char *hugepages;
     struct raw_port *ports;
     unsigned ports_count;

@@ -332,7 +332,7 @@ static void flush(struct dataplane *dp)
 
 int control_open(struct dataplane *dp)
 {
-    control.listener = control_listen(dp->config.control_socket);
+    control.listener = control_listen(&dp->config);
     return control.listener < 0 ? control.listener : 0;
 }
 

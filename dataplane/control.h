@@ -12,8 +12,10 @@ struct lcore;
 
 /* ---- control_socket.c: who is on the other end. File descriptors, -1 when there is none ---- */
 
-/* Listen at path, taking over the place of one that died. The socket or -errno, said on stderr. */
-int control_listen(const char *path);
+struct config;
+/* Listen at control_socket, taking over the place of one that died, as the user to become. The
+ * socket or -errno, said on stderr. */
+int control_listen(const struct config *config);
 /* Take a new connection whose peer may control us; -1 when nobody (entitled) is there. */
 int control_accept(int listener);
 /* Receive a CONTROL_HELLO, and the relay that may come along; *relay is -1 without. 0, -EAGAIN when

@@ -44,9 +44,10 @@ static int listen_at(const struct sockaddr_un *address)
     return -err;
 }
 
-int control_listen(const char *path)
+int control_listen(const struct config *config)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = config->control_socket;
     int ret;
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
@@ -54,6 +55,12 @@ int control_listen(const char *path)
     ret = unix_socket_reclaim(path);
     if (ret == 0)
         ret = listen_at(&address);
+    if (ret >= 0 && config->becomes && lchown(path, config->user.uid, config->user.gid) != 0) {
+        int err = errno;
+
+        close(ret);
+        ret = -err;
+    }
     if (ret < 0)
         fprintf(stderr, "jetplane-dp: control_socket %s: %s\n", path,
                 ret == -EADDRINUSE ? "another data plane listens there" : strerror(-ret));

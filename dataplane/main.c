@@ -5,8 +5,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <string.h>
+
+#include <linux/capability.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -15,6 +16,7 @@
 #include <rte_version.h>
 #include <sodium.h>
 
+#include "confine.h"
 #include "eal.h"
 #include "fec.h"
 #include "memory.h"
@@ -84,15 +86,6 @@ static struct options options_parse(int argc, char **argv)
     return o;
 }
 
-/* Sessions' keys must not reach a core file, nor another process of this user through ptrace. */
-static void forbid_dumps(void)
-{
-    struct rlimit none = {0, 0};
-
-    prctl(PR_SET_DUMPABLE, 0);
-    setrlimit(RLIMIT_CORE, &none);
-}
-
 static void on_signal(int signal)
 {
     (void)signal;
@@ -143,6 +136,32 @@ static int setup(void)
             return -1;
     unmap_guard(dp.turns);
     return 0;
+}
+
+/* What drivers need until their ports are closed: AF_XDP takes its program off the interface, mlx5
+ * its steering rules out of the NIC. */
+static void add_needs(struct confine *wanted, const char *driver)
+{
+    if (strcmp(driver, "net_af_xdp") == 0) {
+        wanted->keep |= UINT64_C(1) << CAP_NET_ADMIN | UINT64_C(1) << CAP_BPF;
+        wanted->bpf = true;
+    } else if (strncmp(driver, "mlx5", 4) == 0) {
+        wanted->keep |= UINT64_C(1) << CAP_NET_RAW;
+    }
+}
+
+/* All that needs privileges is open. */
+static int drop_privileges(void)
+{
+    struct confine wanted = {
+        .program = "jetplane-dp",
+        .user = dp.config.becomes ? &dp.config.user : NULL,
+        .filter = CONFINE_DATA_PLANE,
+    };
+
+    for (unsigned i = 0; i < dp.ports; i++)
+        add_needs(&wanted, dp.stats->port[i].driver);
+    return confine(&wanted);
 }
 
 static void say_ready(void)
@@ -204,7 +223,7 @@ int main(int argc, char **argv)
     struct options options = options_parse(argc, argv);
     int ret;
 
-    forbid_dumps();
+    confine_no_dumps();
     if (sodium_init() < 0 || config_load(options.config, &dp.config) != 0)
         return EXIT_FAILURE;
     if (options.check) {
@@ -217,6 +236,8 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     read_clock();
     ret = setup();
+    if (ret == 0)
+        ret = drop_privileges();
     if (ret == 0)
         run();
     control_close(&dp);
