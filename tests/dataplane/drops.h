@@ -1,5 +1,5 @@
-/* What test_drops.c and drops_headers.c share: good frames to spoil, and the provocations by broken
- * headers. */
+/* What test_drops.c, drops_headers.c and drops_relay.c share: good frames to spoil, and the
+ * provocations by broken headers and by TCP. */
 #ifndef TEST_DROPS_H
 #define TEST_DROPS_H
 
@@ -60,5 +60,8 @@ void from6(struct plane *plane, const uint8_t ip[16]);
 void ip6_source_none(struct plane *plane);
 void ip6_source_mapped(struct plane *plane);
 void ip6_source_multicast(struct plane *plane);
+
+void relay_long(struct plane *plane);
+void relay_full(struct plane *plane);
 
 #endif
