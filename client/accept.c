@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 #include "endpoint.h"
+#include "keylog.h"
 #include "listen.h"
 #include "route.h"
 
@@ -125,6 +126,7 @@ static jp_session *promise(const struct hello *h, uint32_t spi, const struct hs_
     s->confirm_by = h->now + CONFIRM_US;
     s->resumed = h->resumes;
     session_install(s, keys, &h->path);
+    keylog_write(l->context->keylog, h->packet->data, keys);
     session_touch(s);
     return s;
 }

@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "endpoint.h"
+#include "keylog.h"
 #include "resuming.h"
 #include "route.h"
 #include "tcp.h"
@@ -275,6 +276,7 @@ static void finish(jp_session *s, const struct hs_result *keys, const struct jp_
         return;
     }
     session_install(s, keys, path);
+    keylog_write(s->context->keylog, hello_of(s->connecting), keys);
     connect_end(s);
     if (session_begin(s, now))
         s->error = JP_NO_MEMORY;

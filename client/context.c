@@ -1,11 +1,13 @@
 #include "context.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "flow.h"
 #include "identity.h"
+#include "keylog.h"
 #include "trust.h"
 
 #include "errors.h"
@@ -116,13 +118,37 @@ static int prepare_server(struct jp_context *c)
     return c->tickets ? 0 : failure(JP_NO_MEMORY, "jp_context_create", "no memory for tickets");
 }
 
+static int open_keylog(struct jp_context *c)
+{
+    const char *path = c->settings.keylog;
+
+    c->settings.keylog = NULL; /* the caller's string */
+    c->keylog = path ? keylog_open(path) : NULL;
+    return path && !c->keylog ? failure(JP_IDENTITY_FILE, path, "%s", keylog_error(errno)) : 0;
+}
+
+/* In locked memory, where it may be, since a server's keys are in it. Such has no alignment but
+ * that of its size. */
+static struct jp_context *context_new(size_t extension)
+{
+    size_t align = alignof(max_align_t), size;
+    struct jp_context *c;
+
+    if (extension > SIZE_MAX / 2)
+        return NULL;
+    size = (sizeof(*c) + extension + align - 1) / align * align;
+    c = sodium_malloc(size);
+    return c ? memset(c, 0, size) : NULL;
+}
+
 static void context_wipe(struct jp_context *c)
 {
     jp_identity_free(c->settings.identity);
     jp_trust_free(c->settings.trust);
     tickets_free(c->tickets);
-    sodium_memzero(&c->server, sizeof(c->server));
-    free(c);
+    if (c->keylog)
+        fclose(c->keylog);
+    sodium_free(c); /* wipes the server's keys */
 }
 
 int jp_context_create(jp_context **context, const jp_callbacks *callbacks,
@@ -139,7 +165,7 @@ int jp_context_create(jp_context **context, const jp_callbacks *callbacks,
         return failure(JP_INVALID, __func__, "a structure's `size` is not its size");
     if (sodium_init() < 0)
         return failure(JP_SYSTEM, __func__, "no source of randomness");
-    c = extension < SIZE_MAX - sizeof(*c) ? calloc(1, sizeof(*c) + extension) : NULL;
+    c = context_new(extension);
     if (!c)
         return failure(JP_NO_MEMORY, __func__, "no memory for a context");
     memcpy(&c->callbacks, callbacks, callbacks->size);
@@ -151,6 +177,8 @@ int jp_context_create(jp_context **context, const jp_callbacks *callbacks,
     error = complete(c);
     if (!error && c->settings.identity)
         error = prepare_server(c);
+    if (!error)
+        error = open_keylog(c);
     if (error) {
         context_wipe(c);
         return error;

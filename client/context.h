@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <jetplane/session.h>
 
@@ -23,6 +24,7 @@ struct jp_context {
     struct hs_server server; /* if there is an identity */
     struct tickets *tickets;
     const struct congestion_ops *congestion;
+    FILE *keylog; /* NULL: none */
     alignas(max_align_t) unsigned char extension[];
 };
 

@@ -120,7 +120,7 @@ int jp_identity_open(jp_identity **identity, const char *path, int create)
     if (sodium_init() < 0)
         return failure(JP_SYSTEM, __func__, "no source of randomness");
     error = get_seed(seed, path, create);
-    if (!error && !(*identity = calloc(1, sizeof(**identity))))
+    if (!error && !(*identity = sodium_malloc(sizeof(**identity)))) /* locked, where it may be */
         error = failure(JP_NO_MEMORY, __func__, "no memory for a key");
     if (!error) {
         atomic_init(&(*identity)->users, 1);
@@ -140,8 +140,7 @@ void jp_identity_free(jp_identity *identity)
 {
     if (!identity || atomic_fetch_sub(&identity->users, 1) > 1)
         return;
-    sodium_memzero(identity, sizeof(*identity));
-    free(identity);
+    sodium_free(identity); /* wipes it */
 }
 
 jp_key jp_identity_key(const jp_identity *identity)

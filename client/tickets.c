@@ -1,7 +1,7 @@
 #include "tickets.h"
 
 #include <pthread.h>
-#include <stdlib.h>
+#include <sodium.h>
 
 enum { US_PER_S = 1000000 };
 
@@ -13,10 +13,11 @@ struct tickets {
 
 struct tickets *tickets_new(void)
 {
-    struct tickets *t = calloc(1, sizeof(*t));
+    struct tickets *t = sodium_malloc(sizeof(*t)); /* locked, where it may be */
 
     if (!t)
         return NULL;
+    t->now_s = 0;
     pthread_mutex_init(&t->lock, NULL);
     resume_tickets_init(&t->keys, &hs_random_system, 0);
     return t;
@@ -26,9 +27,8 @@ void tickets_free(struct tickets *t)
 {
     if (!t)
         return;
-    resume_tickets_wipe(&t->keys);
     pthread_mutex_destroy(&t->lock);
-    free(t);
+    sodium_free(t); /* wipes them */
 }
 
 /* The keys as they are to be now. */

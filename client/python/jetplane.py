@@ -61,7 +61,7 @@ class _Settings(Structure):
                 ("idle_timeout", c_uint64), ("heartbeat", c_uint64), ("window", c_uint32), ("window_max", c_uint32),
                 ("stream_window", c_uint32), ("stream_window_max", c_uint32), ("message_max", c_uint32),
                 ("send_buffer", c_uint32), ("accept_rate", c_uint32), ("sessions_max", c_uint32),
-                ("session_extension", c_size_t), ("stream_extension", c_size_t)]
+                ("session_extension", c_size_t), ("stream_extension", c_size_t), ("keylog", c_char_p)]
 
 
 class _StreamOptions(Structure):

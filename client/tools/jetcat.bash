@@ -2,11 +2,11 @@
 
 _jetcat() {
   local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local options='--listen --send --receive --key --trust --learn --identity --bind --timeout --quiet --json --version
+  local options='--listen --send --receive --key --trust --learn --identity --keylog --bind --timeout --quiet --json --version
     --help'
 
   case $previous in
-    --send | --trust | --identity) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --send | --trust | --identity | --keylog) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --receive) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
     --key | --bind | -w | --timeout) COMPREPLY=(); return ;;
   esac

@@ -22,6 +22,7 @@ static const char help[] =
     "      --learn             and add this one if it is not listed\n"
     "      --identity FILE     the listener's key, made if missing; default: a new key\n"
     "      --bind ADDRESS      send from there\n"
+    "      --keylog FILE       append sessions' secrets to FILE, for debugging\n"
     "  -w, --timeout SECONDS   of connecting, and of a silent other end; default 15\n"
     "  -q, --quiet             no progress\n"
     "      --json              JSON objects, one a line, on standard output; not for pipes\n"
@@ -38,6 +39,7 @@ enum long_option {
     OPT_LEARN,
     OPT_IDENTITY,
     OPT_BIND,
+    OPT_KEYLOG,
     OPT_JSON,
     OPT_VERSION,
 };
@@ -53,6 +55,7 @@ static const struct option long_options[] = {
     {"bind", required_argument, NULL, OPT_BIND},
     {"timeout", required_argument, NULL, 'w'},
     {"quiet", no_argument, NULL, 'q'},
+    {"keylog", required_argument, NULL, OPT_KEYLOG},
     {"json", no_argument, NULL, OPT_JSON},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, 'h'},
@@ -111,6 +114,9 @@ static void parse_option(struct jetcat *j, int option, char **argv)
         break;
     case OPT_BIND:
         tool_add_address(t, optarg, 0);
+        break;
+    case OPT_KEYLOG:
+        t->keylog = optarg;
         break;
     case OPT_JSON:
         break;

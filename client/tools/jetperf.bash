@@ -4,10 +4,10 @@ _jetperf() {
   local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   local options='--server --client --listen --identity --one-off --key --trust --learn --bind --migrate --time
     --bytes --streams --size --reverse --bidir --echo --service --priority --reliability --ttl --unordered
-    --protection --congestion --no-fec --interval --json --version --help'
+    --protection --congestion --no-fec --interval --keylog --json --version --help'
 
   case $previous in
-    --identity | --trust) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --identity | --trust | --keylog) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --priority) options='system media chat bulk' ;;
     --reliability) options='reliable best-effort' ;;
     --protection) options='plain latency efficient' ;;

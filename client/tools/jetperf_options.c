@@ -43,6 +43,7 @@ static const char help[] =
     "Both:\n"
     "      --congestion cubic|bbr|newreno\n"
     "      --no-fec            send no redundancy\n"
+    "      --keylog FILE       append sessions' secrets to FILE, for debugging\n"
     "      --json              JSON objects on standard output, one a line\n"
     "      --version, --help\n"
     "\n"
@@ -67,6 +68,7 @@ enum long_option {
     OPT_PROTECTION,
     OPT_CONGESTION,
     OPT_NO_FEC,
+    OPT_KEYLOG,
     OPT_JSON,
     OPT_VERSION,
 };
@@ -98,6 +100,7 @@ static const struct option long_options[] = {
     {"congestion", required_argument, NULL, OPT_CONGESTION},
     {"no-fec", no_argument, NULL, OPT_NO_FEC},
     {"interval", required_argument, NULL, 'i'},
+    {"keylog", required_argument, NULL, OPT_KEYLOG},
     {"json", no_argument, NULL, OPT_JSON},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, 'h'},
@@ -239,6 +242,9 @@ static void parse_other(struct options *o, int option, char **argv)
         break;
     case OPT_MIGRATE:
         o->migrate = tool_seconds(&o->tool, "--migrate", optarg, 0.01, 3600);
+        break;
+    case OPT_KEYLOG:
+        o->tool.keylog = optarg;
         break;
     case OPT_JSON:
         break;

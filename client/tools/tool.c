@@ -1,10 +1,13 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "confine.h"
 
 /* ---- what to say ---- */
 
@@ -156,6 +159,28 @@ static void prepare_client(struct tool *t, jp_settings *settings)
         tool_fail_error(t, t->key ? "--key" : "--trust", error);
 }
 
+/* A server may yet open a port that only root may. */
+static void give_up_privileges(const struct tool *t)
+{
+    const struct confine wanted = {
+        .program = t->name,
+        .keep = t->server ? UINT64_C(1) << CAP_NET_BIND_SERVICE : 0,
+        .filter = CONFINE_TOOL,
+    };
+
+    confine_lock_memory(); /* else the library locks what is worth most */
+    if (confine(&wanted) < 0)
+        tool_fail(t, TOOL_FAILED, "cannot give up privileges");
+}
+
+static void prepare_keylog(const struct tool *t, jp_settings *settings)
+{
+    if (!t->keylog)
+        return;
+    settings->keylog = t->keylog;
+    tool_warn(t, "key log %s: who reads it can read these sessions", t->keylog);
+}
+
 void tool_prepare(struct tool *t, jp_settings *settings)
 {
     if (t->server == (t->peer != NULL))
@@ -164,11 +189,14 @@ void tool_prepare(struct tool *t, jp_settings *settings)
         tool_fail(t, TOOL_USAGE, "--key and --trust are for clients");
     if (!t->server && t->identity)
         tool_fail(t, TOOL_USAGE, "--identity is for servers");
+    confine_no_dumps();
     jp_init();
     if (t->server)
         prepare_server(t, settings);
     else
         prepare_client(t, settings);
+    prepare_keylog(t, settings);
+    give_up_privileges(t);
 }
 
 void tool_announce(const struct tool *t, const jp_settings *settings, const jp_address *addresses,

@@ -27,6 +27,7 @@ struct tool {
     const char *key;                      /* of the server, or */
     const char *trust;                    /* a file of servers' keys */
     bool learn;                           /* adding new ones to it */
+    const char *keylog;                   /* file for sessions' secrets; NULL: none */
     jp_address addresses[TOOL_ADDRESSES]; /* to listen on, or to send from */
     unsigned n_addresses;
 };
@@ -56,7 +57,7 @@ unsigned tool_choice(const struct tool *t, const char *what, const char *text,
 void tool_add_address(struct tool *t, const char *text, uint16_t port);
 
 /* Check what belongs together, and complete it: a server's addresses and identity, or a client's
- * trust, go into the settings. */
+ * trust, go into the settings. Then give up privileges, before anything of a peer is read. */
 void tool_prepare(struct tool *t, jp_settings *settings);
 /* Say where we listen, and by which key we are known. */
 void tool_announce(const struct tool *t, const jp_settings *settings, const jp_address *addresses,

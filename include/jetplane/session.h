@@ -157,6 +157,10 @@ typedef struct jp_settings {
 
     size_t session_extension; /* bytes of the caller's in every session and every stream */
     size_t stream_extension;
+
+    const char *keylog; /* file to append every session's secrets to, for debugging only: who reads
+                           it reads the sessions. Made with mode 0600; one that is a link, or that
+                           others may open, is refused by JP_IDENTITY_FILE. NULL: none */
 } jp_settings;
 
 /* What the structures say is copied. JP_INVALID, with detail, for values out of range. */
