@@ -21,7 +21,13 @@
 #include "fuzz_quiet.h"
 #include "handshake.h"
 
-enum { CLIENTS = 3 /* of each kind */, IDLE_TURNS = 4, MESSAGE_MAX = 2048, ANSWER_MAX = 1 << 20 };
+enum {
+    CLIENTS = 3 /* of each kind */,
+    IDLE_TURNS = 4,
+    END_TURNS = 64,
+    MESSAGE_MAX = 2048,
+    ANSWER_MAX = 1 << 20
+};
 enum op { LINE, BYTES, HANG_UP, MESSAGE, RAW, ANSWER, STREAM, RELAY, RUN, OPS };
 
 static struct {
@@ -430,7 +436,8 @@ static void end(void)
     close(fz.data_plane);
     if (fz.relay >= 0)
         close(fz.relay);
-    run();
+    for (unsigned i = 0; i < END_TURNS && fz.d.dp.state != DP_AWAY; i++)
+        run(); /* it reads what was said before, some at a time */
     FUZZ_CHECK(fz.d.dp.state == DP_AWAY && api_clients(&fz.d.api) == 0);
     FUZZ_CHECK(tcp_connections(&fz.d.tcp) == 0);
 }
