@@ -155,12 +155,8 @@ static int watch_signals(struct daemon *d)
 
 static int serve(struct daemon *d)
 {
-    int rc = watch_signals(d);
+    int rc;
 
-    if (rc < 0) {
-        log_error("cannot start: %s", strerror(-rc));
-        return rc;
-    }
     log_info("jetplaned " JP_VERSION ": control socket %s, data plane %s",
              d->config->control_socket, d->config->data_plane_socket);
     rc = loop_run(&d->loop);
@@ -243,6 +239,8 @@ int daemon_run(const struct config *config)
     static struct daemon d;
     int rc = daemon_open(&d, config);
 
+    if (rc == 0 && (rc = watch_signals(&d)) < 0)
+        log_error("cannot start: %s", strerror(-rc));
     if (rc == 0)
         rc = confine_daemon(config);
     if (rc == 0)
