@@ -56,6 +56,7 @@ class Plane:
                  **data):
         self.build = pathlib.Path(build)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jetplane-e2e-"))
+        self.folder.chmod(0o711)  # for programs that become other users
         self.socket, self.ctl_socket = self.folder / "dp.sock", self.folder / "ctl.sock"
         self.client_host, self.host = Host(), Host()
         self.host.no_kernel_ip6()

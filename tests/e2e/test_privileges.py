@@ -1,0 +1,357 @@
+"""What the programs gave up once all is open, seen from outside: users, capabilities, system calls; what an unprivileged
+user of the machine can reach of them; and what the key log lets its owner read, and nobody without it."""
+
+import json
+import os
+import pathlib
+import re
+import socket
+import stat
+import subprocess
+import sys
+import time
+
+import jetwire as w
+import pytest
+from conftest import why_not
+from host import Host, wait_for
+from plane import BUILD
+
+NOBODY, STRANGER = 65534, 1  # nobody and daemon, of every Debian
+MARK = b"a message that only the key log's owner may read"
+CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+TOOLS = BUILD / "client/tools"
+
+
+def status(pid):
+    """Of every thread."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        yield dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
+
+
+def check(pid, uid=0, kept=0):
+    for thread in status(pid):
+        assert {name: int(thread[name], 16) for name in CAPABILITIES} == {
+            name: kept if name in ("CapPrm", "CapEff", "CapBnd") else 0 for name in CAPABILITIES}, thread["Name"]
+        assert thread["Uid"].split() == thread["Gid"].split() == [str(uid)] * 4, thread["Name"]
+        assert thread["NoNewPrivs"] == "1" and thread["Seccomp"] == "2", thread["Name"]
+    core = next(line for line in open(f"/proc/{pid}/limits") if line.startswith("Max core file size"))
+    assert core.split()[4:6] == ["0", "0"]
+
+
+def as_user(uid, code, *arguments):
+    """What the Python code prints when this user runs it, without any group."""
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], user=uid, group=uid, extra_groups=[],
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+OPEN = """
+import json, socket, sys
+def how(f, *args):
+    try:
+        f(*args)
+        return "open"
+    except OSError as error:
+        return type(error).__name__
+kinds = {"stream": socket.SOCK_STREAM, "packets": socket.SOCK_SEQPACKET}
+found = {}
+for what in sys.argv[1:]:
+    kind, path = what.split(":", 1)
+    if kind in kinds:
+        found[path] = how(socket.socket(socket.AF_UNIX, kinds[kind]).connect, path)
+    else:
+        found[path] = how(open, path, "r+b" if path.endswith("/mem") else "rb")
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(params=[None, "nobody"], ids=["stays", "becomes"])
+def user(request):
+    return request.param
+
+
+@pytest.fixture
+def plane(make_plane, user):
+    keys = {"user": user} if user else {}
+    return make_plane(control=keys, **keys)
+
+
+def echo(plane, count):
+    assert plane.run_client("--messages", count)["echoed"] == count
+
+
+def test_what_is_left(plane, user):
+    """Also of who connects anew, or starts anew, as that user; sessions and books are as ever."""
+    uid = NOBODY if user else 0
+    for program in plane.dp, plane.daemon:
+        check(program.pid, uid)
+    assert len(list(status(plane.dp.pid))) >= 2  # the workers, too
+    echo(plane, 50)
+    plane.daemon.kill()
+    plane.start_daemon()
+    echo(plane, 50)
+    check(plane.daemon.pid, uid)
+    plane.settle()
+    plane.dp.stop()
+    plane.start_dp()
+    wait_for(plane.up, 30, "jetplaned and the new data plane")
+    echo(plane, 50)
+
+
+def test_af_xdp_keeps_what_its_end_takes(make_plane):
+    from test_kernel_client import xdp_works
+
+    if why_not() or not xdp_works():
+        pytest.skip(why_not() or "this kernel has no AF_XDP or no bpffs")
+    plane = make_plane(device="af_xdp")
+    check(plane.dp.pid, kept=1 << 12 | 1 << 39)  # CAP_NET_ADMIN, CAP_BPF
+    echo(plane, 20)
+    plane.dp.stop()
+    assert "xdp" not in plane.host.ip("link", "show", "eth0").split()  # its program is off the interface
+
+
+def test_strangers_reach_nothing(plane, user):
+    """The folder is open to all, so that it is the files' own modes that count."""
+    plane.folder.chmod(0o755)
+    sockets = [f"packets:{plane.socket}", f"stream:{plane.ctl_socket}"]
+    secrets = [f"file:{plane.folder}/identity.key"] + [
+        f"file:/proc/{program.pid}/{name}" for program in (plane.dp, plane.daemon) for name in ("mem", "environ", "maps")]
+    found = as_user(STRANGER, OPEN, *sockets, *secrets)
+    assert set(found.values()) == {"PermissionError"}, found
+    same = as_user(NOBODY, OPEN, *secrets)  # the user of the processes, perhaps
+    assert set(same.values()) == {"PermissionError"}, same
+    reached = as_user(NOBODY, OPEN, *sockets[1:])
+    assert set(reached.values()) == {"open" if user else "PermissionError"}, reached
+
+
+def test_sockets_modes(plane, user):
+    uid = NOBODY if user else 0
+    for path, owner in (plane.socket, uid), (plane.ctl_socket, 0):
+        found = path.stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o660, owner, uid)
+    identity = (plane.folder / "identity.key").stat()
+    assert (stat.S_IMODE(identity.st_mode), identity.st_uid) == (0o600, 0)
+
+
+def sanitized(program):
+    """Sanitizers take mlock away."""
+    return b"__asan_init" in program.read_bytes() or b"__tsan_init" in program.read_bytes()
+
+
+def locked(pid):
+    return next(int(thread["VmLck"].split()[0]) for thread in status(pid))
+
+
+@pytest.mark.parametrize("name", ["jetplaned", "jetcat", "jetperf"])
+def test_locked_memory(tmp_path, name):
+    """As root, and as somebody whose limit is small."""
+    if reason := why_not():
+        pytest.skip(reason)
+    program = BUILD / "control/jetplaned" if name == "jetplaned" else TOOLS / name
+    if sanitized(program):
+        pytest.skip("sanitizers do not lock memory")
+    tmp_path.chmod(0o777)
+    os.chmod(tmp_path.parent, 0o755)
+    os.chmod(tmp_path.parent.parent, 0o755)
+    (tmp_path / "config").write_text(json.dumps({
+        "data_plane_socket": str(tmp_path / "none"), "control_socket": str(tmp_path / "socket"),
+        "identity_file": str(tmp_path / "identity.key")}))
+    command = {"jetplaned": ["--config", tmp_path / "config"], "jetcat": ["-l", "127.0.0.1:0"],
+               "jetperf": ["-s", "-l", "127.0.0.1:0"]}[name]
+    for uid in 0, NOBODY:
+        process = subprocess.Popen([program, *command], user=uid, group=uid, extra_groups=[], text=True,
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            for line in process.stderr:
+                if "control socket" in line or line.startswith("key"):
+                    break
+            assert locked(process.pid) > 0
+            assert next(status(process.pid))["Seccomp"] == "2"
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+        for left in "identity.key", "socket":
+            (tmp_path / left).unlink(missing_ok=True)
+
+
+def test_tools_give_up(tmp_path):
+    """A server keeps what opens low ports; as what it runs, no program starts another."""
+    if reason := why_not():
+        pytest.skip(reason)
+    process = subprocess.Popen([TOOLS / "jetperf", "-s", "-l", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
+    try:
+        next(line for line in process.stderr if line.startswith("key"))
+        check(process.pid, kept=1 << 10)  # CAP_NET_BIND_SERVICE
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+# ---- the key log ----
+
+def lines_of(path):
+    """As docs/protocol.md says."""
+    for line in path.read_text().splitlines():
+        found = re.fullmatch(r"JETPLANE1 ([0-9a-f]{64}) ([0-9a-f]{8}) ([0-9a-f]{8}) ([12]) ([0-9a-f]{64}) ([0-9a-f]{64})",
+                             line)
+        assert found, line
+        random, client, server, suite, c2s, s2c = found.groups()
+        yield {"random": bytes.fromhex(random), "client": int(client, 16), "server": int(server, 16),
+               "suite": int(suite), "c2s": bytes.fromhex(c2s), "s2c": bytes.fromhex(s2c)}
+
+
+def payloads(raw):
+    """UDP payloads over IPv4 among the frames that were captured, in order."""
+    found = []
+    while True:
+        try:
+            frame = raw.recv(65535)
+        except BlockingIOError:
+            return found
+        if frame[12:14] == b"\x08\x00" and frame[23] == 17:
+            udp = 14 + 4 * (frame[14] & 15)
+            found.append(frame[udp + 8:udp + int.from_bytes(frame[udp + 4:udp + 6], "big")])
+
+
+def read_capture(packets, line):
+    """The clear text of the session's packets, by way; the ClientHello's random is that of the line."""
+    hellos = [packet for packet in packets if packet[:5] == b"\0\0\0\0\1"]
+    assert any(hello[12:44] == line["random"] for hello in hellos)
+    texts = {}
+    for way, spi in ("c2s", line["server"]), ("s2c", line["client"]):
+        keys = w.Keys(line["suite"], line[way])
+        texts[way] = [keys.open(packet)[1] for packet in packets if packet[:4] == spi.to_bytes(4, "big")]
+        assert texts[way], way
+    return texts
+
+
+def start_with_keylog(plane, path):
+    plane.daemon.stop()
+    plane.daemon = plane.host.start("jetplaned", plane.build / "control/jetplaned", "--config",
+                                    plane.folder / "jetplaned.yaml", "--keylog", path, log=plane._log("jetplaned"))
+    wait_for(plane.up, 30, "jetplaned and the data plane")
+
+
+@pytest.mark.parametrize("suite", [w.AES256_GCM, w.CHACHA20_POLY1305])
+def test_keylog_reads_a_capture(plane, suite):
+    path = plane.folder / "keylog"
+    start_with_keylog(plane, path)
+    assert "can read every session" in plane.daemon.text()
+    with plane.client_host.raw_socket() as raw:
+        session = plane.session(suites=(suite,))
+        session.send(w.stream_frame(1, session.next_sequence(1), MARK))
+        session.collect(1, 10)
+        session.close()
+        packets = payloads(raw)
+    (line,) = lines_of(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and line["suite"] == suite
+    texts = read_capture(packets, line)
+    assert any(MARK in text for text in texts["c2s"]) and any(MARK in text for text in texts["s2c"])
+    assert not any(MARK in packet for packet in packets)
+
+
+def test_nothing_shows_keys(plane):
+    """Neither jetctl nor the log, at its loudest, has a secret or key of a session; epochs are there."""
+    path = plane.folder / "keylog"
+    start_with_keylog(plane, path)
+    session = plane.session()
+    session.send(w.stream_frame(1, session.next_sequence(1), MARK))
+    session.collect(1, 10)
+    (line,) = lines_of(path)
+    shown = [plane.jetctl(*command) for command in (
+        ["status"], ["stats"], ["stats", "--lcore", 0], ["drops"], ["sessions", "--limit", 0],
+        ["session", line["server"]], ["ports"], ["version"])]
+    found = plane.jetctl("session", line["server"])
+    assert "rx_epoch" in json.dumps(found) and "tx_epoch" in json.dumps(found)
+    said = (json.dumps(shown) + plane.daemon.text() + plane.dp.text()).lower()
+    identity = (plane.folder / "identity.key").read_bytes()
+    for secret in line["c2s"], line["s2c"], identity, *(
+            part for way in ("c2s", "s2c") for part in (w.derive(line[way], "key", b"", 36)[:32],
+                                                        w.derive(line[way], "epoch", b"", 32))):
+        for at in range(0, 32, 8):
+            assert secret[at:at + 8].hex() not in said
+    session.close()
+
+
+def test_no_keylog_unless_asked(plane):
+    """Nor anything like one in what is written anyway."""
+    echo(plane, 10)
+    assert {path.name for path in plane.folder.iterdir() if path.is_file()} <= {
+        "dp.yaml", "jetplaned.yaml", "identity.key", "dp-0.log", "jetplaned-0.log"}
+    assert "JETPLANE1" not in plane.daemon.text() + plane.dp.text()
+
+
+REFUSED = {
+    "link": (lambda path: path.symlink_to("elsewhere"), "is a link"),
+    "readable": (lambda path: path.write_text("") or path.chmod(0o640), "others may open it"),
+    "another's": (lambda path: path.write_text("") or path.chmod(0o600) or os.chown(path, NOBODY, 0),
+                  "others may open it|Permission denied"),  # root's tools cannot even open it any more
+    "two names": (lambda path: path.write_text("") or path.chmod(0o600) or os.link(path, f"{path}2"),
+                  "has other names"),
+    "pipe": (lambda path: os.mkfifo(path, 0o600), "not a regular file"),
+    "device": (lambda path: os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3)), "not a regular file"),
+    "folder": (lambda path: path.mkdir(), "Is a directory"),
+}
+
+
+@pytest.mark.parametrize("how", REFUSED)
+@pytest.mark.parametrize("name", ["jetplaned", "jetcat", "jetperf"])
+def test_keylog_refused(tmp_path, name, how):
+    if reason := why_not():
+        pytest.skip(reason)
+    path = tmp_path / "keylog"
+    make, why = REFUSED[how]
+    make(path)
+    (tmp_path / "config").write_text(json.dumps({
+        "data_plane_socket": str(tmp_path / "none"), "control_socket": str(tmp_path / "socket"),
+        "identity_file": str(tmp_path / "identity.key")}))
+    command = {
+        "jetplaned": [BUILD / "control/jetplaned", "--config", tmp_path / "config"],
+        "jetcat": [TOOLS / "jetcat", "-l", "127.0.0.1:0"], "jetperf": [TOOLS / "jetperf", "-s", "-l", "127.0.0.1:0"],
+    }[name]
+    done = subprocess.run([*command, "--keylog", path], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and re.search(why, done.stderr), done
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_keylog_of_both_tools(tmp_path):
+    """Over the loopback of a host of its own: both ends write the same line, and it reads the capture."""
+    if reason := why_not():
+        pytest.skip(reason)
+    host = Host()
+    host.run("ethtool", "-K", "lo", "tx-udp-segmentation", "off")  # a packet a frame
+    logs = {name: tmp_path / name for name in ("listener", "client")}
+    with host, socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as raw:
+        raw.bind(("lo", 3))
+        raw.setblocking(False)
+        listener = subprocess.Popen([TOOLS / "jetcat", "-l", "127.0.0.1:0", "--keylog", logs["listener"]],
+                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        said = [listener.stderr.readline().decode().split() for _ in range(3)]
+        assert said[0][1:3] == ["key", "log"]
+        address, key = said[1][2], said[2][1]
+        done = subprocess.run([TOOLS / "jetcat", address, "--key", key, "--keylog", logs["client"]], input=MARK,
+                              capture_output=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        assert listener.communicate(timeout=30)[0] == MARK
+        time.sleep(0.1)
+        packets = payloads(raw)
+    host.close()
+    assert logs["listener"].read_text() == logs["client"].read_text()
+    (line,) = lines_of(logs["client"])
+    assert any(MARK in text for text in read_capture(packets, line)["c2s"])
+
+
+def test_unknown_users(tmp_path):
+    for program, config in (
+        ("control/jetplaned", {"user": "no such user"}), ("control/jetplaned", {"user": "root", "group": "no such"}),
+        ("control/jetplaned", {"group": "root"}), ("dataplane/jetplane-dp", {"user": "no such user"}),
+        ("dataplane/jetplane-dp", {"group": "root"}),
+    ):
+        path = tmp_path / "config"
+        ports = {"ports": [{"device": "net_null0", "addresses": ["198.18.0.1/24"]}]} if "dp" in program else {}
+        path.write_text(json.dumps({**config, **ports}))
+        done = subprocess.run([BUILD / program, "--config", path, "--check"], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 1 and f"{path}:1: " in done.stderr, done
+        assert "is named" in done.stderr or "wants a user" in done.stderr, done
