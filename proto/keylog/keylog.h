@@ -1,5 +1,5 @@
 /* A file of sessions' secrets, for debugging: with it, a capture of their packets can be read. One
- * line a session, docs/protocol.md section "Key log" has the format. Whoever reads the file reads
+ * line a session, docs/protocol.md section 9 has the format. Whoever reads the file reads
  * the sessions, so it is its owner's alone. */
 #ifndef KEYLOG_H
 #define KEYLOG_H
