@@ -150,6 +150,12 @@ static int say_hello(jp_session *s, bool first, uint64_t now)
     return send_hello(s, now);
 }
 
+/* Against who forbids UDP, or an MTU that is too small for hellos. */
+static bool tcp_may_help(int error)
+{
+    return error == JP_SEND_PROHIBITED || error == JP_SEND_TOO_BIG;
+}
+
 /* Try this address, or, if that fails at once, those after it. */
 static void try_from(jp_session *s, unsigned at, uint64_t now)
 {
@@ -168,7 +174,7 @@ static void try_from(jp_session *s, unsigned at, uint64_t now)
         if (!error)
             return;
     }
-    if (error != JP_SEND_PROHIBITED || try_tcp(s, now))
+    if (!tcp_may_help(error) || try_tcp(s, now))
         session_fail(s, connect_error_of(error));
 }
 

@@ -7,8 +7,15 @@
  *
  *   loss, burst, late, twice, damage   a frame's chance, in percent; `burst`: that the next one is
  *                                      lost too
+ *   hello                              a handshake packet's chance that it and the next two of its
+ *                                      way are lost, in percent: 12.5 loses 30 %
  *   delay, extra                       ms; `extra` is for frames that are late
+ *   depth                              frames that overtake one that is late, up to 64; after
+ *                                      `extra` it goes anyway
  *   rebind                             ms between two changes of the NAT's ports; 0: no NAT
+ *   dark, every                        ms: for `dark` at the end of each `every` nothing passes
+ *   rate                               Mbit/s either way; what would wait for long is lost
+ *   mtu                                bytes of the longest IP packet that passes
  *
  * Prints what it did, as JSON, when it is terminated. */
 #include <arpa/inet.h>
@@ -35,12 +42,33 @@ enum {
     QUEUE_MAX = 8192, /* frames under way: more are dropped, as by any queue */
     SOCKET_BUFFER = 32 << 20,
     BATCH = 64,
-    IDLE_NS = 100000000, /* between two looks whether it is over */
+    IDLE_NS = 100000000,  /* between two looks whether it is over */
+    QUEUE_NS = 100000000, /* the longest wait for a slow wire */
+    HELD_NS = 1000000,    /* between two looks at frames that are held back */
+    HELLO_BURST = 3,
+    DEPTH_MAX = 64,
 };
 
-enum key { LOSS, BURST, LATE, TWICE, DAMAGE, DELAY, EXTRA, REBIND, KEYS };
-static const char *const key_names[KEYS] = {"loss",   "burst", "late",  "twice",
-                                            "damage", "delay", "extra", "rebind"};
+enum key {
+    LOSS,
+    BURST,
+    HELLO,
+    LATE,
+    TWICE,
+    DAMAGE,
+    DELAY,
+    EXTRA,
+    DEPTH,
+    REBIND,
+    DARK,
+    EVERY,
+    RATE,
+    MTU,
+    KEYS
+};
+static const char *const key_names[KEYS] = {"loss",   "burst", "hello", "late",  "twice",
+                                            "damage", "delay", "extra", "depth", "rebind",
+                                            "dark",   "every", "rate",  "mtu"};
 static double values[KEYS];
 
 struct frame {
@@ -54,7 +82,9 @@ static struct frame *heap[QUEUE_MAX]; /* the next one due first */
 static unsigned n_heap;
 static uint64_t order, random_state;
 static bool in_burst[2];
-static uint64_t passed, lost, late, doubled, damaged, overflowed, rebound;
+static struct frame *held[2][DEPTH_MAX]; /* late ones, each until `depth` others have passed */
+static uint64_t seen[2];
+static uint64_t passed, lost, hellos_lost, late, doubled, damaged, overflowed, rebound;
 static volatile sig_atomic_t ended;
 
 static uint64_t now_ns(void)
@@ -113,22 +143,73 @@ static struct frame *heap_get(void)
     return first;
 }
 
-static void send_later(const uint8_t *data, size_t size, int to, double ms)
+/* When a frame leaves a wire of limited rate; 0: its queue is full. */
+static uint64_t leaves_at(size_t size, int to)
 {
-    struct frame *f;
+    static uint64_t free_at[2];
+    uint64_t now = now_ns(), at = free_at[to] > now ? free_at[to] : now;
 
-    if (n_heap == QUEUE_MAX) {
-        overflowed++;
-        return;
-    }
-    if (!(f = malloc(sizeof(*f))))
+    if (values[RATE] <= 0)
+        return now;
+    if (at - now > QUEUE_NS)
+        return 0;
+    return free_at[to] = at + (uint64_t)((double)size * 8000 / values[RATE]);
+}
+
+static struct frame *frame_new(const uint8_t *data, size_t size, int to)
+{
+    struct frame *f = malloc(sizeof(*f));
+
+    if (!f)
         err(1, "memory");
-    f->due = now_ns() + (uint64_t)(ms * 1e6);
-    f->order = order++;
     f->to = to;
     f->size = size;
     memcpy(f->data, data, size);
+    return f;
+}
+
+static void send_later(struct frame *f, double ms)
+{
+    uint64_t at = leaves_at(f->size, f->to);
+
+    if (at == 0 || n_heap == QUEUE_MAX) {
+        overflowed++;
+        free(f);
+        return;
+    }
+    f->due = at + (uint64_t)(ms * 1e6);
+    f->order = order++;
     heap_put(f);
+}
+
+/* ---- frames held back, to be overtaken ---- */
+
+static void release(struct frame **slot)
+{
+    if (*slot)
+        send_later(*slot, values[DELAY]);
+    *slot = NULL;
+}
+
+/* The frame's place in line; who has waited there since `depth` frames ago goes behind this one. */
+static struct frame **take_place(int to)
+{
+    return &held[to][seen[to]++ % (uint64_t)values[DEPTH]];
+}
+
+static void hold(struct frame **slot, struct frame *f)
+{
+    f->due = now_ns() + (uint64_t)(values[EXTRA] * 1e6);
+    *slot = f;
+}
+
+static void release_stale(void)
+{
+    uint64_t now = now_ns();
+
+    for (struct frame **slot = held[0]; slot < held[0] + 2 * DEPTH_MAX; slot++)
+        if (*slot && (*slot)->due <= now)
+            release(slot);
 }
 
 static void send_due(const int sockets[2])
@@ -144,6 +225,17 @@ static void send_due(const int sockets[2])
             overflowed++;
         free(f);
     }
+}
+
+/* Since the first frame. */
+static uint64_t age_ms(void)
+{
+    static uint64_t began;
+    uint64_t now = now_ns() / 1000000;
+
+    if (!began)
+        began = now;
+    return now - began;
 }
 
 /* ---- the NAT: one client, one binding ---- */
@@ -195,15 +287,12 @@ static uint16_t outside_port(uint64_t period)
 /* Translate; false: there is no such binding any more. */
 static bool translate(uint8_t *frame, size_t size, int to)
 {
-    static uint64_t began, last;
-    uint64_t now = now_ns() / 1000000, period;
+    static uint64_t last;
+    uint64_t period = age_ms() / (uint64_t)values[REBIND];
     uint8_t *udp = udp_of(frame, size);
 
     if (!udp)
         return true;
-    if (!began)
-        began = now;
-    period = (now - began) / (uint64_t)values[REBIND];
     rebound += period != last;
     last = period;
     if (to == 1) {
@@ -225,27 +314,74 @@ static bool is_lost(int to)
     return in_burst[to];
 }
 
+/* Handshake packets have a zero where others have their SPI. */
+static bool is_hello_lost(uint8_t *frame, size_t size, int to)
+{
+    static unsigned left[2];
+    const uint8_t *udp = udp_of(frame, size);
+
+    if (!udp || udp + 12 > frame + size || get16(udp + 8) || get16(udp + 10))
+        return false;
+    if (left[to] == 0 && chance(values[HELLO]))
+        left[to] = HELLO_BURST;
+    if (left[to] == 0)
+        return false;
+    left[to]--;
+    hellos_lost++;
+    return true;
+}
+
+static bool is_dark(void)
+{
+    uint64_t every = (uint64_t)values[EVERY];
+
+    return every && age_ms() % every >= every - (uint64_t)values[DARK];
+}
+
+static bool gets_through(uint8_t *frame, size_t size, int to)
+{
+    return !is_lost(to) && !is_hello_lost(frame, size, to) && !is_dark() &&
+           (values[MTU] <= 0 || size <= ETH_HLEN + (size_t)values[MTU]) &&
+           (values[REBIND] <= 0 || translate(frame, size, to));
+}
+
+/* One bit of a UDP payload. */
+static void harm(uint8_t *frame, size_t size)
+{
+    uint8_t *payload = udp_of(frame, size);
+
+    if (!payload || (payload += 8) >= frame + size || !chance(values[DAMAGE]))
+        return;
+    payload[next_random() % (uint64_t)(frame + size - payload)] ^= 1 << next_random() % 8;
+    damaged++;
+}
+
 static void pass(uint8_t *frame, size_t size, int to)
 {
+    struct frame **place = values[DEPTH] > 0 ? take_place(to) : NULL;
     double delay = values[DELAY];
 
-    if (is_lost(to) || (values[REBIND] > 0 && !translate(frame, size, to))) {
+    if (!gets_through(frame, size, to)) {
         lost++;
         return;
     }
-    if (udp_of(frame, size) && chance(values[DAMAGE])) {
-        frame[size - 1 - next_random() % 16] ^= 1;
-        damaged++;
-    }
+    harm(frame, size);
     if (chance(values[TWICE])) {
-        send_later(frame, size, to, delay + values[EXTRA]);
+        send_later(frame_new(frame, size, to), delay + values[EXTRA]);
         doubled++;
     }
     if (chance(values[LATE])) {
-        delay += values[EXTRA];
         late++;
+        if (place) {
+            release(place);
+            hold(place, frame_new(frame, size, to));
+            return;
+        }
+        delay += values[EXTRA];
     }
-    send_later(frame, size, to, delay);
+    send_later(frame_new(frame, size, to), delay);
+    if (place)
+        release(place);
 }
 
 static void receive(int from, int to)
@@ -286,6 +422,8 @@ static void parse(char *argument)
     for (unsigned i = 0; value && i < KEYS; i++)
         if (strcmp(argument, key_names[i]) == 0) {
             values[i] = atof(value);
+            if (values[DEPTH] > DEPTH_MAX)
+                errx(2, "depth: at most %d", DEPTH_MAX);
             return;
         }
     errx(2, "unknown: %s", argument);
@@ -302,7 +440,7 @@ static void wait_for_frames(const int sockets[2])
 {
     struct pollfd fds[2] = {{.fd = sockets[0], .events = POLLIN},
                             {.fd = sockets[1], .events = POLLIN}};
-    uint64_t now = now_ns(), wait = IDLE_NS;
+    uint64_t now = now_ns(), wait = values[DEPTH] > 0 ? HELD_NS : IDLE_NS;
 
     if (n_heap && heap[0]->due < now + wait)
         wait = heap[0]->due > now ? heap[0]->due - now : 0;
@@ -331,11 +469,12 @@ int main(int argc, char **argv)
         wait_for_frames(sockets);
         receive(sockets[0], 1);
         receive(sockets[1], 0);
+        release_stale();
         send_due(sockets);
     }
-    printf("{\"passed\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"late\": %" PRIu64
-           ", \"doubled\": %" PRIu64 ", \"damaged\": %" PRIu64 ", \"overflowed\": %" PRIu64
-           ", \"rebound\": %" PRIu64 "}\n",
-           passed, lost, late, doubled, damaged, overflowed, rebound);
+    printf("{\"passed\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"hellos_lost\": %" PRIu64
+           ", \"late\": %" PRIu64 ", \"doubled\": %" PRIu64 ", \"damaged\": %" PRIu64
+           ", \"overflowed\": %" PRIu64 ", \"rebound\": %" PRIu64 "}\n",
+           passed, lost, hellos_lost, late, doubled, damaged, overflowed, rebound);
     return 0;
 }
