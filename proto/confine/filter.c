@@ -1,11 +1,9 @@
 #include <errno.h>
-#include <linux/prctl.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,15 +11,8 @@
 #include "confine.h"
 
 /* Sanitizers' runtimes and the writing of coverage want calls and files of their own at the end. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(CONFINE_INSTRUMENTED)
+#ifdef CONFINE_INSTRUMENTED
 enum { INSTRUMENTED = true };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-    __has_feature(memory_sanitizer)
-enum { INSTRUMENTED = true };
-#else
-enum { INSTRUMENTED = false };
-#endif
 #else
 enum { INSTRUMENTED = false };
 #endif
@@ -98,7 +89,7 @@ static int allow_sockets(scmp_filter_ctx filter, const int *families, unsigned n
 
     for (unsigned i = 0; rc == 0 && i < n; i++)
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
     return rc;
 }
 
@@ -128,7 +119,7 @@ static int allow_tool(scmp_filter_ctx filter)
         rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     if (rc == 0) /* nothing may type into the terminal */
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                              SCMP_A1(SCMP_CMP_NE, TIOCSTI));
+                              SCMP_A1(SCMP_CMP_NE, TIOCSTI, 0));
     return rc;
 }
 

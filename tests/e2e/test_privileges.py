@@ -105,6 +105,8 @@ def test_af_xdp_keeps_what_its_end_takes(make_plane):
 
     if why_not() or not xdp_works():
         pytest.skip(why_not() or "this kernel has no AF_XDP or no bpffs")
+    if sanitized(BUILD / "dataplane/jetplane-dp"):
+        pytest.skip("libxdp leaks 80 bytes")
     plane = make_plane(device="af_xdp")
     check(plane.dp.pid, kept=1 << 12 | 1 << 39)  # CAP_NET_ADMIN, CAP_BPF
     echo(plane, 20)
@@ -137,7 +139,6 @@ def test_sockets_modes(plane, user):
 
 
 def sanitized(program):
-    """Sanitizers take mlock away."""
     return b"__asan_init" in program.read_bytes() or b"__tsan_init" in program.read_bytes()
 
 
