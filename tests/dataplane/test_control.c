@@ -563,31 +563,39 @@ static void stops(void **state)
     close(fd);
 }
 
+static int listen_on(const char *path)
+{
+    struct config config = {.control_socket = ""};
+
+    snprintf(config.control_socket, sizeof(config.control_socket), "%s", path);
+    return control_listen(&config);
+}
+
 /* The place of a dead data plane is taken over, a living one's is not. */
 static void stale_socket(void **state)
 {
     int first, second, client;
 
     (void)state;
-    first = control_listen(other_path);
+    first = listen_on(other_path);
     assert_true(first >= 0);
-    assert_int_equal(control_listen(other_path), -EADDRINUSE);
+    assert_int_equal(listen_on(other_path), -EADDRINUSE);
     assert_int_equal(accept(first, NULL, NULL),
                      -1); /* without a connection, where that is enough */
     close(first);         /* as a process that died */
-    second = control_listen(other_path);
+    second = listen_on(other_path);
     assert_true(second >= 0);
     client = dial(other_path);
     close(client);
     close(second);
     unlink(other_path);
-    assert_int_equal(control_listen("/nonexistent/there/dp.sock"), -ENOENT);
+    assert_int_equal(listen_on("/nonexistent/there/dp.sock"), -ENOENT);
 
     FILE *other = fopen(other_path, "w"); /* somebody's file is left alone */
 
     assert_non_null(other);
     fclose(other);
-    assert_int_equal(control_listen(other_path), -ENOTSOCK);
+    assert_int_equal(listen_on(other_path), -ENOTSOCK);
     assert_int_equal(unlink(other_path), 0);
 }
 
