@@ -53,6 +53,8 @@ static inline uint64_t get64(const uint8_t *at)
     return be64toh(value);
 }
 
+/* Why nobody can run a plan whose numbers are each in range, or NULL. */
+const char *plan_flaw(const struct plan *p);
 /* plan_to_json's for the other end; false, with what is wrong in text, when it is no plan. */
 json_t *plan_to_json(const struct plan *p);
 bool plan_from_json(struct plan *p, json_t *json, char *text, size_t size);

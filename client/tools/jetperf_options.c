@@ -266,26 +266,19 @@ static void complete(struct options *o)
 {
     struct plan *p = &o->plan;
     const struct tool *t = &o->tool;
+    const char *flaw;
 
-    if (p->echo && (p->up || p->down))
-        tool_fail(t, TOOL_USAGE, "--echo goes both ways already");
-    if (p->service && p->up && p->down)
-        tool_fail(t, TOOL_USAGE, "no service goes both ways but echo");
-    if (p->time && p->bytes)
-        tool_fail(t, TOOL_USAGE, "either --time or --bytes");
     if (!t->server && t->n_addresses > 1 && !o->migrate)
         tool_fail(t, TOOL_USAGE, "more than one address to send from");
     if (!p->echo && !p->down)
         p->up = true;
     if (!p->size)
         p->size = p->echo ? 1000 : 65536;
-    if (p->echo && p->size < ECHO_HEADER)
-        tool_fail(t, TOOL_USAGE, "--size: echoes have at least %d bytes", ECHO_HEADER);
-    if (is_numbered(p) && p->size < NUMBER_HEADER)
-        tool_fail(t, TOOL_USAGE, "--size: with --ttl messages have at least %d bytes",
-                  NUMBER_HEADER);
     if (!p->time && !p->bytes)
         p->time = 10000000;
+    flaw = plan_flaw(p);
+    if (flaw)
+        tool_fail(t, TOOL_USAGE, "%s", flaw);
 }
 
 void options_parse(struct options *o, int argc, char **argv)

@@ -1,7 +1,10 @@
 /* What a test consists of, as one jetperf tells it to the other. */
+#include <assert.h>
 #include <stdio.h>
 
 #include "jetperf.h"
+
+static_assert(ECHO_HEADER == 16 && NUMBER_HEADER == 8, "as plan_flaw says");
 
 enum { VERSION = 1 };
 
@@ -27,6 +30,25 @@ static bool get(json_t *json, const char *name, uint64_t min, uint64_t max, uint
            *value <= max;
 }
 
+const char *plan_flaw(const struct plan *p)
+{
+    if (p->echo && (p->up || p->down))
+        return "echoes go both ways already";
+    if (!p->echo && !p->up && !p->down)
+        return "neither end is to send";
+    if (p->service && p->up && p->down)
+        return "no service goes both ways but echo";
+    if (p->time && p->bytes)
+        return "either a time or a number of bytes";
+    if (!p->time && !p->bytes)
+        return "neither time nor bytes";
+    if (p->echo && p->size < ECHO_HEADER)
+        return "echoes have at least 16 bytes";
+    if (is_numbered(p) && p->size < NUMBER_HEADER)
+        return "messages with a ttl have at least 8 bytes";
+    return NULL;
+}
+
 bool plan_from_json(struct plan *p, json_t *json, char *text, size_t size)
 {
     static const struct {
@@ -45,6 +67,7 @@ bool plan_from_json(struct plan *p, json_t *json, char *text, size_t size)
     };
     enum { N = sizeof(numbers) / sizeof(numbers[0]) };
     json_int_t version = json_integer_value(json_object_get(json, "jetperf"));
+    const char *flaw;
     uint64_t v[N];
 
     if (version != VERSION) {
@@ -72,11 +95,8 @@ bool plan_from_json(struct plan *p, json_t *json, char *text, size_t size)
                     .protection = (uint8_t)v[7],
                     .ttl = v[8]},
     };
-    if (is_numbered(p) && p->size < NUMBER_HEADER) {
-        snprintf(text, size, "size is too small for a ttl");
-        return false;
-    }
-    if (!p->bytes && !p->time)
-        snprintf(text, size, "neither time nor bytes");
-    return p->bytes || p->time;
+    flaw = plan_flaw(p);
+    if (flaw)
+        snprintf(text, size, "%s", flaw);
+    return !flaw;
 }

@@ -6,9 +6,9 @@ import sys
 import time
 
 import pytest
-from plane import SERVER
+from plane import BUILD, SERVER
 
-os.environ.setdefault("JETPLANE_LIBRARY", str(pathlib.Path(os.environ["JETPLANE_BUILD"]) / "client/libjetplane.so.0"))
+os.environ.setdefault("JETPLANE_LIBRARY", str(BUILD / "client/libjetplane.so.0"))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "client/python"))
 import jetplane  # noqa: E402
 

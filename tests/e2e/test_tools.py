@@ -12,8 +12,9 @@ import threading
 import time
 
 import pytest
+from plane import BUILD
 
-CLIENT = pathlib.Path(os.environ["JETPLANE_BUILD"]) / "client"
+CLIENT = BUILD / "client"
 TOOLS = CLIENT / "tools"
 WAIT = 20  # seconds, for anything
 
@@ -166,16 +167,38 @@ def damaged(n, message):
     return message[:500] + b"?" + message[501:] if n == 50 else message
 
 
+PLAN = {"jetperf": 1, "up": True, "down": False, "echo": False, "streams": 1, "size": 1000, "time": 60_000_000,
+        "bytes": 0, "priority": 0, "reliability": 0, "max_retransmissions": 0, "unordered": False, "protection": 0,
+        "ttl": 0}
+
+
+class Planner:
+    """A client that asks for any test."""
+
+    def __init__(self, perf):
+        self.socket = jetplane.Socket(trust=jetplane.Trust.pin(perf.key)).connect(perf.address)
+        self.socket.open(1)
+
+    def ask(self, **plan):
+        self.socket.write(1, json.dumps(PLAN | plan).encode())
+        return json.loads(self.socket.read(1, WAIT).data)
+
+
 @pytest.mark.parametrize("plan, why", [
     ({"jetperf": 2}, "plans of version 2 are not known here, but 1 is"),
-    ({"jetperf": 1, "streams": 0}, "streams is missing or out of range"),
+    ({"streams": 0}, "streams is missing or out of range"),
+    ({"size": 1 << 24 | 1}, "size is missing or out of range"),
+    ({"up": False}, "neither end is to send"),
+    ({"up": False, "echo": True, "size": 15}, "echoes have at least 16 bytes"),
+    ({"up": False, "down": True, "echo": True, "size": 4}, "echoes go both ways already"),
+    ({"ttl": 1000, "size": 7}, "messages with a ttl have at least 8 bytes"),
+    ({"time": 0}, "neither time nor bytes"),
 ])
 def test_plans_that_are_refused(perf, plan, why):
-    with jetplane.Socket(trust=jetplane.Trust.pin(perf.key)) as socket:
-        socket.connect(perf.address)
-        socket.open(1)
-        socket.write(1, json.dumps(plan).encode())
-        assert json.loads(socket.read(1, WAIT).data) == {"error": why}
+    planner = Planner(perf)
+    assert planner.ask(**plan) == {"error": why}
+    planner.socket.close()
+    assert measured(perf, "-n", "1000")["intact"]  # it still serves
 
 
 def test_services():
@@ -231,7 +254,8 @@ def test_trust_is_learned(perf, tmp_path):
 
 @pytest.mark.parametrize("arguments", [
     [], ["-c", "127.0.0.1"], ["-s", "-c", "127.0.0.1"], ["-s", "--size", "17M"], ["-s", "-P", "0"],
-    ["-s", "--priority", "low"], ["-s", "-t", "1", "-n", "1"], ["-s", "--echo", "-R"], ["-s", "--nonsense"], ["-s", "x"],
+    ["-s", "--priority", "low"], ["-s", "-t", "1", "-n", "1"], ["-s", "--echo", "-R"], ["-s", "--echo", "--size", "15"],
+    ["-s", "--ttl", "1", "--size", "7"], ["-s", "--nonsense"], ["-s", "x"],
 ])
 def test_wrong_usage(arguments):
     result = run("jetperf", *arguments)

@@ -1,5 +1,6 @@
-/* What a jetperf asks of another. What holds: a plan that is taken is within its limits and says
- * the same when it is told on; one that is not is refused for a reason. */
+/* What a jetperf asks of another. What holds: a plan that is taken is within its limits, its
+ * messages have room for their headers, somebody sends, and it says the same when it is told on;
+ * one that is not is refused for a reason. */
 #include <string.h>
 
 #include "fuzz.h"
@@ -19,7 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     FUZZ_CHECK(plan.streams >= 1 && plan.streams <= STREAMS_MAX);
-    FUZZ_CHECK(plan.size >= 1 && plan.size <= JP_MESSAGE_MAX && (plan.bytes || plan.time));
+    FUZZ_CHECK(plan.size >= 1 && plan.size <= JP_MESSAGE_MAX);
+    FUZZ_CHECK(plan.size >= ECHO_HEADER || !plan.echo);
+    FUZZ_CHECK(plan.size >= NUMBER_HEADER || plan.echo || !plan.options.ttl);
+    FUZZ_CHECK(plan.echo ? !plan.up && !plan.down : plan.up || plan.down);
+    FUZZ_CHECK(!plan.bytes != !plan.time);
     told = plan_to_json(&plan);
     FUZZ_CHECK(told && plan_from_json(&again, told, why, sizeof(why)));
     FUZZ_CHECK(memcmp(&plan, &again, sizeof(plan)) == 0);
@@ -30,7 +35,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 size_t fuzz_seed(unsigned index, uint8_t *out)
 {
-    struct plan plan = {.up = index % 2, .streams = index + 1, .size = 1000, .time = 1000000};
+    struct plan plan = {.up = index % 2,
+                        .down = index == 2,
+                        .echo = index == 0,
+                        .streams = index + 1,
+                        .size = 16,
+                        .time = 1000000};
     json_t *json = plan_to_json(&plan);
     char *text = json_dumps(json, JSON_COMPACT);
     size_t n = strlen(text);
