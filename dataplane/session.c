@@ -114,9 +114,12 @@ void session_doom(struct lcore *lc, struct session *s, enum jp_retired why, uint
 static void count_end(struct lcore *lc, const struct session *s)
 {
     static const enum jp_counter counter[] = {
-        [JP_RETIRED_OPERATOR] = JP_sessions_retired,        [JP_RETIRED_IDLE] = JP_sessions_idle,
-        [JP_RETIRED_UNCONFIRMED] = JP_sessions_unconfirmed, [JP_RETIRED_PEER] = JP_sessions_closed,
+        [JP_RETIRED_OPERATOR] = JP_sessions_retired,
+        [JP_RETIRED_IDLE] = JP_sessions_idle,
+        [JP_RETIRED_UNCONFIRMED] = JP_sessions_unconfirmed,
+        [JP_RETIRED_PEER] = JP_sessions_closed,
         [JP_RETIRED_VIOLATION] = JP_sessions_failed,
+        [JP_RETIRED_EVICTED] = JP_sessions_evicted,
     };
 
     count(lc, counter[s->doom], 1);

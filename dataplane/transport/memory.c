@@ -39,7 +39,7 @@ static uint32_t fit(uint32_t mb, size_t each)
 
 static uint32_t streams_of(const struct config_full *full)
 {
-    return fit(full->streams_mb, stride(conn_stream_size()) + stride(sizeof(struct reader)) +
+    return fit(full->streams_mb, stride(conn_stream_size()) + 2 * stride(sizeof(struct reader)) +
                                      stride(conn_closed_size()) / STREAMS_PER_PAGE +
                                      2 * sizeof(struct conn_entry *));
 }
@@ -87,7 +87,7 @@ static size_t lay_out(struct transports *ts, const struct counts *n, uint8_t *ba
     p->table_mask = n->heads - 1;
     p->fec.symbol_max = (uint32_t)n->symbol;
     place(&ts->sessions, base, &at, transport_size(), n->sessions);
-    place(&ts->readers, base, &at, sizeof(struct reader), n->streams);
+    place(&ts->readers, base, &at, sizeof(struct reader), 2 * n->streams);
     place(&ts->echo[ECHO_SMALL], base, &at, sizeof(struct echo_buffer) + ECHO_SMALL_MAX,
           n->echo[ECHO_SMALL]);
     place(&ts->echo[ECHO_LARGE], base, &at, n->echo_large, n->echo[ECHO_LARGE]);

@@ -1,11 +1,11 @@
-/* The streams of a session that take turns. */
+/* The streams of a session that take turns. A stream may be over before its turn comes. */
 #include "state.h"
 
 void reader_new(struct transport *t, uint32_t stream)
 {
     struct reader *r = pool_get(&t->lc->transports->readers);
 
-    if (!r) { /* one for each stream, but streams may go before their turn comes */
+    if (!r) { /* there are twice as many as streams: see readers_trim */
         conn_close(conn_of(t), CLOSE_LIMIT, "too many streams at once", t->lc->now);
         return;
     }
@@ -35,4 +35,28 @@ void reader_push(struct transport *t, struct reader *r)
 void reader_free(struct transport *t, struct reader *r)
 {
     pool_put(&t->lc->transports->readers, r);
+}
+
+void readers_drop(struct transport *t)
+{
+    while (t->readers)
+        reader_free(t, reader_pop(t));
+}
+
+void readers_trim(struct transport *t)
+{
+    uint32_t n = t->n_readers;
+    struct conn_stream_info info;
+
+    if (2 * ++t->streams_over <= n)
+        return;
+    t->streams_over = 0;
+    while (n-- > 0) {
+        struct reader *r = reader_pop(t);
+
+        if (conn_stream_info(conn_of(t), r->stream, &info))
+            reader_push(t, r);
+        else
+            reader_free(t, r);
+    }
 }

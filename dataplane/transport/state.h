@@ -68,7 +68,7 @@ struct transport {
     bool waits;        /* in that list */
     uint16_t unproven; /* bytes it may send before the client has confirmed its keys */
 
-    uint32_t n_readers;
+    uint32_t n_readers, streams_over;       /* over: since readers were trimmed */
     struct reader *readers, **readers_tail; /* streams, the one whose turn it is first */
 
     /* echo */
@@ -91,8 +91,13 @@ static inline struct conn *conn_of(const struct transport *t)
 
 /* The service has work: see that it runs this turn. */
 void service_wait(struct transport *t);
-/* The last in turn is a new reader of this stream. Where there is none the session is closed. */
+/* The last in turn is a new reader of this stream, which has none. */
 void reader_new(struct transport *t, uint32_t stream);
+/* One more stream is over. Readers of such go, before they are the larger part: so sessions have
+ * twice as many as streams at most. */
+void readers_trim(struct transport *t);
+/* All of them go. */
+void readers_drop(struct transport *t);
 /* Whose turn it is; it is in turn no more: reader_push or reader_free it. */
 struct reader *reader_pop(struct transport *t);
 void reader_push(struct transport *t, struct reader *r);

@@ -35,7 +35,9 @@ static void on_ended(struct conn *c, uint32_t stream, enum conn_end how)
 {
     struct transport *t = conn_user(c);
 
-    if (how == CONN_END_PEER || how == CONN_END_RESET)
+    if (how == CONN_END_BOTH)
+        readers_trim(t);
+    else
         t->service->finished(t, stream);
 }
 
@@ -85,6 +87,8 @@ static enum jp_retired reason_of(uint64_t code, bool local)
 {
     if (!local)
         return JP_RETIRED_PEER;
+    if (code == CLOSE_LIMIT)
+        return JP_RETIRED_EVICTED;
     return code == CLOSE_IDLE || code == CLOSE_DEAD ? JP_RETIRED_IDLE : JP_RETIRED_VIOLATION;
 }
 
@@ -93,6 +97,7 @@ static void on_closed(struct conn *c, uint64_t code, const char *reason, bool lo
     struct transport *t = conn_user(c);
 
     (void)reason;
+    readers_drop(t); /* its streams may be others' by now */
     session_doom(t->lc, t->session, reason_of(code, local), code);
 }
 
@@ -223,8 +228,7 @@ void transport_end(struct lcore *lc, struct session *s)
     }
     count_news(t);
     conn_fini(conn_of(t));
-    while (t->readers)
-        reader_free(t, reader_pop(t));
+    readers_drop(t);
     transport_leave(t);
     unwait(t);
     pool_put(&ts->sessions, t);

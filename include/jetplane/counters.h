@@ -103,6 +103,7 @@
     X(sessions_unconfirmed, "sessions whose client never confirmed its keys")                      \
     X(sessions_closed, "sessions closed by their peer")                                            \
     X(sessions_failed, "sessions closed for a protocol violation")                                 \
+    X(sessions_evicted, "sessions closed as memory for what they held ran out")                    \
     X(sessions_retired, "sessions retired by the operator")                                        \
     X(polls, "turns of the lcore's loop")                                                          \
     X(polls_busy, "turns that found work")                                                         \

@@ -171,6 +171,7 @@ enum jp_retired {
     JP_RETIRED_PEER = 4, /* the peer sent CLOSE */
     JP_RETIRED_VIOLATION = 5,
     JP_RETIRED_UNKNOWN = 6, /* answer to RETIRE: no such session */
+    JP_RETIRED_EVICTED = 7, /* memory for what it held ran out */
 };
 
 struct jp_ipc_retired {

@@ -77,6 +77,8 @@ static void hoarders_cost_others_little(void **state)
             plane_turn(plane);
             plane_ignore_sent(plane);
         }
+    assert_true(plane_count(plane, JP_sessions_evicted) > 0);
+    assert_int_equal(plane_count(plane, JP_sessions_failed), 0);
     among = time_to_echo(plane, 2, HOARDERS);
     print_message("%u messages: %u ms alone, %u ms among %u hoarders, of whom %u came back\n",
                   MESSAGES, (unsigned)(alone / 1000), (unsigned)(among / 1000), HOARDERS,
@@ -84,10 +86,65 @@ static void hoarders_cost_others_little(void **state)
     assert_true(among < alone + alone / 4);
 }
 
+enum { RESETS = 64, ROUNDS = 150 };
+
+/* Streams with something to read, which there are no buffers for, and then without. */
+static void open_and_reset(struct peer *p, struct plane *plane)
+{
+    static const uint8_t byte[1];
+    int id[RESETS];
+
+    for (unsigned i = 0; i < RESETS; i++) {
+        id[i] = conn_open(p->conn, CONN_STREAM_ANY, &conn_stream_default, plane->now);
+        assert_true(id[i] >= 0);
+        assert_int_equal(conn_write(p->conn, (uint32_t)id[i], byte, 1, false, NULL, plane->now), 0);
+    }
+    peers_pass(plane, 50000);
+    for (unsigned i = 0; i < RESETS; i++)
+        assert_int_equal(conn_reset(p->conn, (uint32_t)id[i], plane->now), 0);
+    peers_pass(plane, 100000);
+}
+
+/* What waits to be echoed is forgotten with its stream. */
+static void streams_that_were_reset_wait_for_nothing(void **state)
+{
+    struct plane *plane = *state;
+    struct transports *ts = plane->dp.lcore[0]->transports;
+    struct pool *buffers = &ts->echo[ECHO_LARGE];
+    struct peer *p = peer_start(plane, 1, PLANE_ECHO), *honest;
+    struct echo_buffer *taken = NULL, *b;
+    uint32_t most = 0;
+
+    assert_true(ts->readers.capacity < RESETS * ROUNDS);
+    p->stalled = true;
+    peer_open(p, 100, NULL)->size =
+        PEER_MESSAGE_MAX; /* and holds a buffer, so it is not asked again */
+    peers_pass(plane, 1000000);
+    assert_true(client_session(&p->client)->full->held[ECHO_LARGE] > 0);
+    for (; (b = pool_get(buffers)); taken = b)
+        memcpy(b->data, &taken, sizeof(taken));
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        open_and_reset(p, plane);
+        assert_false(p->closed);
+        most = RTE_MAX(most, ts->readers.used);
+    }
+    assert_in_range(most, 1, 2 * RESETS + 2);
+    for (; (b = taken); pool_put(buffers, b))
+        memcpy(&taken, b->data, sizeof(taken));
+    honest = peer_start(plane, 2, PLANE_ECHO);
+    peer_open(honest, 10, NULL);
+    peers_pass(plane, 1000000);
+    assert_true(echoed(honest));
+    peer_free(p);
+    peer_free(honest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(hoarders_cost_others_little, setup, plane_teardown),
+        cmocka_unit_test_setup_teardown(streams_that_were_reset_wait_for_nothing, setup,
+                                        plane_teardown),
     };
 
     return cmocka_run_group_tests_name("memory", tests, NULL, NULL);

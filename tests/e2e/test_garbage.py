@@ -222,7 +222,8 @@ def test_soak(make_plane, record_property, capsys):
     assert total["delivered"] >= echoed
     assert total["sessions_installed"] == sum(
         total[name] for name in COUNTERS["JP_EVENTS"]
-        if name in ("sessions_idle", "sessions_unconfirmed", "sessions_closed", "sessions_failed", "sessions_retired")
+        if name in ("sessions_idle", "sessions_unconfirmed", "sessions_closed", "sessions_failed", "sessions_evicted",
+                    "sessions_retired")
     )
     as_good_as_new(plane, garbage.chance)
     beside.all_received(beside.wait_jetgen(generator))
