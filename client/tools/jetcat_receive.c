@@ -21,12 +21,7 @@ static bool is_safe(const char *name)
 {
     size_t n = strlen(name);
 
-    if (n == 0 || n > NAME_BYTES || name[0] == '.')
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (name[i] == '/' || (unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-            return false;
-    return true;
+    return n > 0 && n <= NAME_BYTES && name[0] != '.' && !strchr(name, '/') && tool_is_plain(name);
 }
 
 static void set_name(struct jetcat *j, struct sink *s, json_t *offered)

@@ -67,15 +67,16 @@ void wire_send(struct jetcat *j, size_t n)
 
 void wire_fail(struct jetcat *j, int code, const char *format, ...)
 {
-    char text[512];
+    char text[512], plain[4 * sizeof(text)]; /* it may quote the other end */
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    wire_tell(j, json_pack("{s:s}", "error", text));
+    tool_plain(plain, sizeof(plain), text);
+    wire_tell(j, json_pack("{s:s}", "error", plain));
     jp_socket_finish(j->socket, FAREWELL);
-    tool_fail(&j->tool, code, "%s", text);
+    tool_fail(&j->tool, code, "%s", plain);
 }
 
 /* ---- receiving ---- */

@@ -13,24 +13,29 @@
 
 void tool_print_json(json_t *object)
 {
-    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    char *text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+
+    for (const char *c = text; c && *c; c++)
+        if (*c == 0x7f)
+            fputs("\\u007f", stdout);
+        else
+            putchar(*c);
     putchar('\n');
     fflush(stdout);
+    free(text);
     json_decref(object);
 }
 
 static void say(const struct tool *t, const char *kind, const char *format, va_list args)
 {
-    char text[512];
-    json_t *json;
+    char text[512], plain[4 * sizeof(text)];
 
     vsnprintf(text, sizeof(text), format, args);
-    if (!t->json) {
-        fprintf(stderr, "%s: %s\n", t->name, text);
-        return;
-    }
-    json = json_pack("{s:s}", kind, text);
-    tool_print_json(json ? json : json_pack("{s:s}", kind, "text that is not UTF-8"));
+    tool_plain(plain, sizeof(plain), text);
+    if (t->json)
+        tool_print_json(json_pack("{s:s}", kind, plain));
+    else
+        fprintf(stderr, "%s: %s\n", t->name, plain);
 }
 
 void tool_warn(const struct tool *t, const char *format, ...)

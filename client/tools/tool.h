@@ -32,7 +32,7 @@ struct tool {
     unsigned n_addresses;
 };
 
-/* Say it and exit; TOOL_USAGE points to --help. */
+/* Say it, plainly whatever it quotes, and exit; TOOL_USAGE points to --help. */
 void __attribute__((noreturn, format(printf, 3, 4)))
 tool_fail(const struct tool *t, enum tool_exit code, const char *format, ...);
 /* "what: text (detail)" of a failed call of the library, and exit with TOOL_FAILED. */
@@ -41,7 +41,7 @@ void __attribute__((noreturn)) tool_fail_error(const struct tool *t, const char 
 void __attribute__((format(printf, 2, 3))) tool_warn(const struct tool *t, const char *format, ...);
 /* Exit with this code once the output is written. */
 void __attribute__((noreturn)) tool_exit(const struct tool *t, int code);
-/* Print an object as one line, and forget it. */
+/* Print an object as one line of printable ASCII, and forget it. */
 void tool_print_json(json_t *object);
 
 /* A number of these bounds; 64K, 2M, 1G are powers of 1024. */
@@ -62,5 +62,13 @@ void tool_prepare(struct tool *t, jp_settings *settings);
 /* Say where we listen, and by which key we are known. */
 void tool_announce(const struct tool *t, const jp_settings *settings, const jp_address *addresses,
                    unsigned n);
+
+/* ---- tool_text.c: what others wrote, and our user's terminal is to show ---- */
+
+/* Whether it is UTF-8 in which a terminal finds nothing to obey: no control (C0, DEL, C1), no
+ * change of direction, no separator of lines. */
+bool tool_is_plain(const char *text);
+/* The same, with \xNN instead of each byte that keeps it from being plain; cut off at this size. */
+void tool_plain(char *out, size_t size, const char *text);
 
 #endif

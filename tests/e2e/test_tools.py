@@ -133,11 +133,14 @@ class Service:
             except jetplane.Error as error:
                 assert error.name in ("JP_RECEIVE_CLOSED", "JP_SEND_CLOSED"), error
 
-    def measure(self, *arguments):
-        result = run("jetperf", "-c", self.server.address(), "--key", self.identity.key, "--json", "--service",
-                     *arguments)
+    def client(self, *arguments):
+        result = run("jetperf", "-c", self.server.address(), "--key", self.identity.key, *arguments)
         self.thread.join()
         self.server.close()
+        return result
+
+    def measure(self, *arguments):
+        result = self.client("--json", "--service", *arguments)
         return result.returncode, json.loads(result.stdout.splitlines()[-1])
 
 
@@ -270,6 +273,58 @@ def test_help_and_version():
         assert run(tool, "--version").stdout.startswith(tool)
 
 
+# ---- what others wrote ----
+
+ESCAPES = "\x1b]0;title\a \x9b31m \x7f"
+SHOWN = r"\x1b]0;title\x07 \xc2\x9b31m \x7f"
+
+
+@pytest.mark.parametrize("said, shown", [
+    (ESCAPES.encode(), SHOWN),
+    (b"\r\n\xff\xc3(", r"\x0d\x0a\xff\xc3("),
+    (b"\xc0\x9b \xe0\x82\x9b \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82",
+     r"\xc0\x9b \xe0\x82\x9b \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82"),
+    ("ünï ☃ 🛩 \u202eback".encode(), r"ünï ☃ 🛩 \xe2\x80\xaeback"),
+])
+def test_terminals_have_nothing_to_obey(said, shown):
+    assert f"unexpected argument '{shown}'" in run("jetperf", b"-s", said).stderr
+    told = run("jetperf", "--json", said).stdout
+    assert told.rstrip("\n").isprintable() and json.loads(told)["error"] == f"unexpected argument '{shown}'"
+
+
+def refuses(socket):
+    socket.read()
+    socket.write(1, json.dumps({"error": ESCAPES}).encode())
+    discard(socket)
+
+
+def has_results(socket):
+    socket.read()
+    for message in {"ready": True}, {"result": {"received": 1000, "note": ESCAPES}}:
+        socket.write(1, json.dumps(message, ensure_ascii=False).encode())
+    discard(socket)
+
+
+def closes(socket):
+    socket.read()
+    socket.end(300, ESCAPES)
+
+
+def test_what_servers_say_is_shown_plainly():
+    assert f"the server refuses: {SHOWN}\n" in Service(refuses).client().stderr
+    assert f"code 300 {SHOWN}\n" in Service(closes).client().stderr
+    result = Service(has_results).client("--json", "-n", "1000", "--size", "1000").stdout.rstrip("\n")
+    assert result.isprintable() and json.loads(result)["peer"]["note"] == ESCAPES
+
+
+def test_what_clients_say_is_shown_plainly(perf):
+    planner = Planner(perf)
+    assert planner.ask() == {"ready": True}
+    planner.socket.end(300, ESCAPES)
+    assert "test from" in perf.process.stderr.readline()
+    assert perf.process.stderr.readline() == f"jetperf: a test broke: code 300 {SHOWN}\n"
+
+
 # ---- jetcat ----
 
 def cat(listener, *arguments, **options):
@@ -370,10 +425,10 @@ def test_files_are_checked_before_connecting(tmp_path, wrong, why):
 class Liar:
     """A sender that says what it likes."""
 
-    def __init__(self, listener):
+    def __init__(self, listener, role="send"):
         self.socket = jetplane.Socket(trust=jetplane.Trust.pin(listener.key)).connect(listener.address)
         self.stream = self.socket.open()
-        self.ask(jetcat=1, role="send")
+        self.heard = self.ask(jetcat=1, role=role)
 
     def tell(self, **what):
         self.socket.write(self.stream, json.dumps(what).encode(), timeout=WAIT)
@@ -383,7 +438,8 @@ class Liar:
         return json.loads(self.socket.read(self.stream, timeout=WAIT).data)
 
 
-@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/b", "", "..", ".hidden", "bell\a", "x" * 251, 7])
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/b", "", "..", ".hidden", "bell\a", "\x9b31m", "del\x7f",
+                                  "\u202etxt.exe", "x" * 251, 7])
 def test_refuses_unsafe_names(listen, tmp_path, name):
     (tmp_path / "in").mkdir()
     listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
@@ -425,6 +481,24 @@ def test_roles_must_fit(listen, tmp_path):
     result = cat(listener, "--receive", tmp_path)
     assert result.returncode == 1 and listener.end()[0] == 1
     assert "wants to receive, the other to receive" in result.stderr
+
+
+def test_what_the_other_jetcat_says_is_shown_plainly(listen, tmp_path):
+    receive = "jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path
+    listener = listen(*receive)
+    Liar(listener).tell(error=ESCAPES)
+    assert listener.end() == (1, f"jetcat: the other end says: {SHOWN}\n")
+    listener = listen(*receive)
+    Liar(listener).socket.end(300, ESCAPES)
+    assert listener.end() == (1, f"jetcat: the session was closed: code 300 {SHOWN}\n")
+    listener = listen(*receive)
+    why = f"one end wants to receive, the other to {SHOWN}"
+    liar = Liar(listener, ESCAPES)
+    assert liar.heard == {"error": why}
+    liar.socket.close()
+    assert listener.end() == (1, f"jetcat: {why}\n")
+    listener = listen(*receive)
+    assert "the other to ☃☃☃" in Liar(listener, "☃" * 1000).heard["error"]  # cut off, and still UTF-8
 
 
 def test_jetcat_refuses_the_wrong_key(listen):

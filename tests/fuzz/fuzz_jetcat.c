@@ -190,6 +190,15 @@ static void check_whole(int fd)
     close(fd);
 }
 
+/* C0, DEL, or C1 in UTF-8. */
+static bool has_controls(const char *name)
+{
+    for (const uint8_t *s = (const uint8_t *)name; *s; s++)
+        if (*s < 0x20 || *s == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0))
+            return true;
+    return false;
+}
+
 /* Every name is plain, every file a file; all are removed. With one hash told, it is that of the
  * file that is whole. */
 static void clear(void)
@@ -204,6 +213,7 @@ static void clear(void)
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         FUZZ_CHECK(entry->d_name[0] != '.' && entry->d_type == DT_REG);
+        FUZZ_CHECK(!has_controls(entry->d_name));
         if (fz.hashes == 1 && (n < 5 || strcmp(entry->d_name + n - 5, ".part") != 0))
             check_whole(openat(dirfd(d), entry->d_name, O_RDONLY));
         FUZZ_CHECK(unlinkat(dirfd(d), entry->d_name, 0) == 0);
@@ -290,8 +300,10 @@ size_t fuzz_seed(unsigned index, uint8_t *out)
         {"{\"jetcat\":1,\"role\":\"send\"}", "{\"file\":\"a\",\"size\":6}", "{\"start\":6}", sha256,
          "{\"end\":true}"},
         {"{\"error\":\"no\"}"},
+        {"{\"jetcat\":1,\"role\":\"send\"}", "{\"file\":\"a\\u009b31m\",\"size\":6}",
+         "{\"start\":0}", "dabc"},
     };
-    static const char *const parts[] = {"", "abc", "", "", "abcabcabc", ""};
+    static const char *const parts[] = {"", "abc", "", "", "abcabcabc", "", ""};
     size_t n = 1;
 
     if (index >= sizeof(scripts) / sizeof(scripts[0]))
