@@ -12,6 +12,7 @@
 #include "errors.h"
 #include "gate.h"
 #include "inbox.h"
+#include "session.h"
 
 /* The extension of a context of theirs. */
 struct owner {
@@ -24,7 +25,8 @@ enum socket_state { SOCKET_NEW, SOCKET_CONNECTING, SOCKET_OPEN, SOCKET_OVER };
 struct jp_socket {
     jp_loop *loop;
     jp_context *context;
-    jp_session *session;            /* the loop's thread only; NULL: there is none, or no more */
+    jp_session *session;            /* the loop's thread only; NULL: there is none, or no more.
+                                       When it is over it lingers for what is not read. */
     TAILQ_ENTRY(jp_socket) waiting; /* to be accepted */
 
     struct gate gate; /* for all that follows */
@@ -51,6 +53,11 @@ struct jp_socket {
 int blocking_new(jp_socket **socket, jp_loop *loop, jp_context *context, const char *what);
 /* The session is this socket's, and open. In the loop's thread. */
 void blocking_opened(jp_socket *s, jp_session *session);
+/* The session is over: take what it still holds, as far as the inbox has room; then let it go. In
+ * the loop's thread. */
+void blocking_take_rest(jp_socket *s);
+/* Let a session that is over go with what it holds. background_run; the socket is the argument. */
+int blocking_let_go(void *socket);
 /* background_call about a socket, which may be NULL. */
 int blocking_call(jp_socket *s, background_run *run, void *argument, const char *what);
 /* A context of theirs, with one user. */

@@ -54,6 +54,7 @@ void server_accepted(jp_server *server, jp_session *session)
         return;
     }
     blocking_opened(s, session);
+    session_pause(session); /* until it is accepted */
     gate_lock(&server->gate);
     TAILQ_INSERT_TAIL(&server->waiting, s, waiting);
     server->n_waiting++;
@@ -160,6 +161,17 @@ jp_address jp_server_address(jp_server *server, size_t index)
     return place.address;
 }
 
+/* It is accepted: what it was sent may come. */
+static int begin(void *argument)
+{
+    jp_socket *s = argument;
+
+    if (s->session)
+        session_resume(s->session);
+    blocking_take_rest(s);
+    return 0;
+}
+
 int jp_server_accept(jp_server *server, jp_socket **socket, int64_t timeout)
 {
     uint64_t until = gate_until(timeout);
@@ -181,7 +193,8 @@ int jp_server_accept(jp_server *server, jp_socket **socket, int64_t timeout)
     *socket = s;
     if (over)
         return failure(JP_ACCEPT_FAILED, __func__, "the server does not listen");
-    return s ? 0 : failure(JP_ACCEPT_WOULD_BLOCK, __func__, "nobody came in time");
+    return s ? background_call(server->loop, begin, s, __func__)
+             : failure(JP_ACCEPT_WOULD_BLOCK, __func__, "nobody came in time");
 }
 
 int jp_server_fd(const jp_server *server)

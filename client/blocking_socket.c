@@ -55,6 +55,31 @@ static void end(jp_socket *s)
     gate_changed(&s->gate, true);
 }
 
+int blocking_let_go(void *socket)
+{
+    jp_socket *s = socket;
+    jp_session *session = s->session;
+
+    if (!session || !session->lingers)
+        return 0;
+    *(jp_socket **)jp_session_extension(session) = NULL;
+    session->lingers = false;
+    session_touch(session);
+    gate_lock(&s->gate);
+    end(s);
+    gate_unlock(&s->gate);
+    return 0;
+}
+
+void blocking_take_rest(jp_socket *s)
+{
+    if (!s->session || !s->session->lingers)
+        return;
+    session_deliver(s->session);
+    if (!session_holds_back(s->session))
+        blocking_let_go(s);
+}
+
 static void on_connect_error(jp_session *session, int error)
 {
     jp_socket *s = blocking_of(session);
@@ -81,7 +106,13 @@ static void on_close(jp_session *session, const jp_close *close)
     snprintf(s->reason, sizeof(s->reason), "%s", close->reason);
     s->closed.code = close->code;
     s->closed.by = close->by;
-    end(s);
+    session->lingers = close->by == JP_CLOSED_BY_PEER && session_holds_back(session);
+    if (session->lingers) { /* its messages were acknowledged: they are not lost */
+        s->state = SOCKET_OVER;
+        gate_changed(&s->gate, s->gate.ready);
+    } else {
+        end(s);
+    }
     gate_unlock(&s->gate);
 }
 
@@ -218,6 +249,7 @@ void jp_socket_free(jp_socket *s)
     while (s->state != SOCKET_OVER)
         gate_wait(&s->gate, UINT64_MAX);
     gate_unlock(&s->gate);
+    background_call(s->loop, blocking_let_go, s, __func__);
     owner_release(s->context, s->loop);
     inbox_fini(&s->inbox);
     gate_fini(&s->gate);

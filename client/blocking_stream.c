@@ -24,7 +24,7 @@ static void put(jp_stream *stream, const jp_received *received)
 {
     jp_socket *s = blocking_of(jp_stream_session(stream));
     struct channel *channel;
-    bool kept, full;
+    bool kept, full, all_full;
 
     if (!s) /* refused, and about to be closed */
         return;
@@ -32,18 +32,32 @@ static void put(jp_stream *stream, const jp_received *received)
     channel = get_channel(s, stream);
     kept = channel && inbox_put(&s->inbox, channel, received);
     full = kept && channel->full;
+    all_full = s->inbox.full;
     if (kept)
         gate_changed(&s->gate, true);
     gate_unlock(&s->gate);
     if (full)
         jp_stream_pause(stream);
+    if (all_full)
+        session_pause(s->session);
     if (!kept)
         jp_session_close(s->session, JP_CODE_LIMIT, "no memory for a message");
 }
 
 void blocking_stream_open(jp_stream *stream)
 {
-    (void)stream; /* its first message says it */
+    jp_socket *s = blocking_of(jp_stream_session(stream));
+    struct channel *channel;
+    bool wanted;
+
+    if (!s)
+        return;
+    gate_lock(&s->gate);
+    channel = get_channel(s, stream);
+    wanted = channel && channel->wanted;
+    gate_unlock(&s->gate);
+    if (wanted)
+        stream_want(stream);
 }
 
 void blocking_message(jp_stream *stream, const void *data, size_t size, const jp_message *message)
@@ -222,38 +236,97 @@ int jp_socket_reset_stream(jp_socket *s, unsigned stream)
     return blocking_call(s, reset_stream, &r, __func__);
 }
 
-static int resume(void *argument)
+/* Let go on what has room again; and if a reader finds nothing, one message of its stream. */
+static int go_on(void *argument)
 {
     struct request *r = argument;
-    jp_session *session = r->socket->session;
+    jp_socket *s = r->socket;
+    jp_session *session = s->session;
     jp_stream *stream = session ? jp_stream_find(session, (unsigned)r->stream) : NULL;
+    struct channel *channel;
+    bool full = true, all_full = true;
 
-    return stream ? jp_stream_resume(stream) : 0;
+    gate_lock(&s->gate);
+    channel = inbox_channel(&s->inbox, (uint32_t)r->stream);
+    if (channel) {
+        inbox_go_on(&s->inbox, channel);
+        full = channel->full;
+        all_full = s->inbox.full;
+        channel->wanted = all_full && TAILQ_EMPTY(&channel->letters);
+    }
+    gate_unlock(&s->gate);
+    if (!channel)
+        return failure(JP_NO_MEMORY, __func__, "no memory for stream %d", r->stream);
+    if (stream && !full)
+        jp_stream_resume(stream);
+    if (stream && channel->wanted)
+        stream_want(stream);
+    if (session && !all_full)
+        session_resume(session);
+    blocking_take_rest(s);
+    gate_lock(&s->gate);
+    channel->ended |= s->state == SOCKET_OVER && TAILQ_EMPTY(&channel->letters);
+    gate_unlock(&s->gate);
+    return 0;
+}
+
+/* With the gate locked: whether the stream's messages may be held back, so that to wait for one is
+ * to ask for it. */
+static bool is_held_back(jp_socket *s, int stream)
+{
+    struct channel *channel;
+
+    if (stream == JP_STREAM_ANY || (!s->inbox.full && s->state != SOCKET_OVER))
+        return false;
+    channel = inbox_channel(&s->inbox, (uint32_t)stream);
+    return !channel || !channel->wanted || s->state == SOCKET_OVER;
+}
+
+/* With the gate locked: the next letter; NULL: not in time, or none comes, or an error. */
+static struct letter *wait_for_letter(jp_socket *s, int stream, uint64_t until, int *error)
+{
+    struct request r = {.socket = s, .stream = stream};
+    struct letter *letter;
+    bool in_time = true;
+
+    while (!(letter = inbox_peek(&s->inbox, stream)) && !inbox_ended(&s->inbox, stream) &&
+           in_time && !*error) {
+        if (!is_held_back(s, stream)) {
+            in_time = gate_wait(&s->gate, until);
+            continue;
+        }
+        gate_unlock(&s->gate);
+        *error = background_call(s->loop, go_on, &r, "jp_socket_read");
+        gate_lock(&s->gate);
+    }
+    if (!letter && !in_time)
+        *error = failure(JP_RECEIVE_WOULD_BLOCK, "jp_socket_read", "nothing came in time");
+    else if (!letter && !*error)
+        *error = failure(JP_RECEIVE_CLOSED, "jp_socket_read", "nothing more can come");
+    return letter;
 }
 
 int jp_socket_read(jp_socket *s, int stream, jp_received **received, int64_t timeout)
 {
     uint64_t until = gate_until(timeout);
     struct letter *letter;
-    bool in_time = true, emptied = false;
+    bool may_go_on = false;
+    int error = 0;
 
     if (!s || !received)
         return failure(JP_INVALID, __func__, "NULL argument");
     *received = NULL;
     gate_lock(&s->gate);
-    while (!(letter = inbox_peek(&s->inbox, stream)) && in_time && !inbox_ended(&s->inbox, stream))
-        in_time = gate_wait(&s->gate, until);
+    letter = wait_for_letter(s, stream, until, &error);
     if (letter) {
-        emptied = inbox_take(&s->inbox, letter);
+        may_go_on = inbox_take(&s->inbox, letter);
         gate_changed(&s->gate, s->inbox.ended || inbox_peek(&s->inbox, JP_STREAM_ANY));
     }
     gate_unlock(&s->gate);
-    if (!letter && in_time)
-        return failure(JP_RECEIVE_CLOSED, __func__, "nothing more can come");
     if (!letter)
-        return failure(JP_RECEIVE_WOULD_BLOCK, __func__, "nothing came in time");
-    if (emptied)
-        background_call(s->loop, resume,
+        return error;
+    if (may_go_on)
+        background_call(s->loop, go_on,
                         &(struct request){.socket = s, .stream = (int)letter->received.stream},
                         __func__);
     *received = &letter->received;

@@ -99,7 +99,11 @@ static void settle(struct endpoint *e, uint64_t now)
         next = s->next_active;
         if (s->state == SESSION_ENDED && !waits) {
             disarm(e, s);
-            session_end(s); /* still active: what its last calls do brings it back no more */
+            session_tell_end(s); /* still active: what it calls brings it back no more */
+            if (s->lingers)
+                s->active = false;
+            else
+                session_end(s);
             continue;
         }
         s->active = false;

@@ -64,7 +64,10 @@ bool inbox_put(struct inbox *b, struct channel *channel, const jp_received *rece
     TAILQ_INSERT_TAIL(&b->letters, letter, by_arrival);
     TAILQ_INSERT_TAIL(&channel->letters, letter, by_stream);
     channel->bytes += sizeof(*letter) + received->size;
+    b->bytes += sizeof(*letter) + received->size;
     channel->full |= channel->bytes >= JP_SOCKET_QUEUE;
+    b->full |= b->bytes >= JP_SOCKET_QUEUE_ALL;
+    channel->wanted = false;
     return true;
 }
 
@@ -78,6 +81,17 @@ struct letter *inbox_peek(struct inbox *b, int stream)
     return channel ? TAILQ_FIRST(&channel->letters) : NULL;
 }
 
+/* Full until it is half empty, so that not every message read costs a call of the loop. */
+static bool has_room(const struct channel *channel)
+{
+    return channel->bytes <= JP_SOCKET_QUEUE / 2;
+}
+
+static bool all_have_room(const struct inbox *b)
+{
+    return b->bytes <= JP_SOCKET_QUEUE_ALL / 2;
+}
+
 bool inbox_take(struct inbox *b, struct letter *letter)
 {
     struct channel *channel = letter->channel;
@@ -85,10 +99,14 @@ bool inbox_take(struct inbox *b, struct letter *letter)
     TAILQ_REMOVE(&b->letters, letter, by_arrival);
     TAILQ_REMOVE(&channel->letters, letter, by_stream);
     channel->bytes -= sizeof(*letter) + letter->received.size;
-    if (!channel->full || channel->bytes > JP_SOCKET_QUEUE / 2)
-        return false;
-    channel->full = false;
-    return true;
+    b->bytes -= sizeof(*letter) + letter->received.size;
+    return (channel->full && has_room(channel)) || (b->full && all_have_room(b));
+}
+
+void inbox_go_on(struct inbox *b, struct channel *channel)
+{
+    channel->full &= !has_room(channel);
+    b->full &= !all_have_room(b);
 }
 
 bool inbox_ended(const struct inbox *b, int stream)

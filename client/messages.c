@@ -64,6 +64,7 @@ static void deliver_message(jp_stream *stream, struct reassembly_message *m)
     int64_t size = m->len;
     bool whole = collect(&e->message, m);
 
+    stream->wanted = false;
     conn_release(s->conn, stream->id, m, session_now(s));
     if (!whole)
         size = -ENOMEM;
@@ -81,6 +82,6 @@ void messages_deliver(jp_stream *stream)
     jp_session *s = stream->session;
     struct reassembly_message *m;
 
-    while (session_speaks(s) && !stream->paused && (m = conn_read(s->conn, stream->id)))
+    while (session_speaks(s) && stream_goes_on(stream) && (m = conn_read(s->conn, stream->id)))
         deliver_message(stream, m);
 }

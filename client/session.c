@@ -190,11 +190,14 @@ void session_fail(jp_session *s, int error)
     session_over(s, JP_CLOSED_HERE, JP_CODE_NONE, jp_error_detail());
 }
 
-static void tell_end(jp_session *s)
+void session_tell_end(jp_session *s)
 {
     const jp_callbacks *callbacks = &s->context->callbacks;
     jp_close close = {s->code, s->reason ? s->reason : "", s->closed_by};
 
+    if (s->end_told)
+        return;
+    s->end_told = true;
     if (s->was_open && !(s->tell & TELL_OPEN)) {
         if (callbacks->close)
             callbacks->close(s, &close);
@@ -225,7 +228,6 @@ void session_end(jp_session *s)
 {
     struct endpoint *e = s->endpoint;
 
-    tell_end(s); /* it may still ask for figures */
     if (s->conn)
         conn_fini(s->conn);
     forget_spi(s);
@@ -344,6 +346,31 @@ int jp_session_set_heartbeat(jp_session *session, uint64_t interval)
                        session_now(session));
     session_touch(session);
     return 0;
+}
+
+/* ---- holding back ---- */
+
+void session_pause(jp_session *s)
+{
+    s->paused = true;
+}
+
+void session_resume(jp_session *s)
+{
+    if (!s->paused)
+        return;
+    s->paused = false;
+    for (jp_stream *stream = s->streams; stream; stream = stream->next)
+        stream_tell(stream, TELL_READABLE);
+}
+
+bool session_holds_back(const jp_session *s)
+{
+    bool any = s->paused;
+
+    for (const jp_stream *stream = s->streams; stream && !any; stream = stream->next)
+        any = stream->paused;
+    return any;
 }
 
 /* ---- what there is to tell ---- */

@@ -58,8 +58,11 @@ struct jp_session {
     bool server, finishing, closed_here, was_open;
     bool mute; /* the peer would not understand: nothing is sent any more */
     bool resumed;
-    bool moving; /* to a new conn, its early messages with it */
-    bool held;   /* its TCP connection is full */
+    bool moving;  /* to a new conn, its early messages with it */
+    bool held;    /* its TCP connection is full */
+    bool paused;  /* no messages are delivered but one on each stream that is wanted */
+    bool lingers; /* told that it ended, it stays for the messages it still holds */
+    bool end_told;
 
     jp_stream *streams;                 /* all */
     jp_stream *telling, **telling_tail; /* those with something to tell */
@@ -76,6 +79,7 @@ struct jp_session {
     jp_key key;
     struct socket *sockets[SESSION_SOCKETS]; /* of a client's */
     uint64_t tcp_at, udp_at; /* not before then TCP is tried, then UDP again (UINT64_MAX: never) */
+    uint64_t tcp_wait;       /* between attempts, after the last one was refused or lost */
 
     uint64_t code;
     char *reason; /* REASON_BYTES, once it is over */
@@ -94,7 +98,7 @@ struct jp_stream {
     struct compress compress;
     struct conn_stream_config config;
     uint8_t tell;
-    bool telling, paused, blocked, finished, last_told;
+    bool telling, paused, wanted, blocked, finished, last_told;
     alignas(max_align_t) unsigned char extension[];
 };
 
@@ -141,8 +145,15 @@ static inline bool session_speaks(const jp_session *s)
 }
 /* Call back what it has to say. */
 void session_deliver(jp_session *s);
-/* Its last call, and its end. */
+/* Its last call, once. */
+void session_tell_end(jp_session *s);
+/* Its end. */
 void session_end(jp_session *s);
+/* Hold back the messages of all streams, the core keeps them; let them go on. */
+void session_pause(jp_session *s);
+void session_resume(jp_session *s);
+/* Whether messages are held back. */
+bool session_holds_back(const jp_session *s);
 int session_check(const jp_session *s, const char *what);
 uint64_t session_now(const jp_session *s);
 
@@ -154,6 +165,10 @@ int stream_check(const jp_stream *stream, const char *what);
 jp_stream *stream_new(jp_session *s, uint32_t id);
 void stream_tell(jp_stream *stream, unsigned event);
 void stream_deliver(jp_stream *stream);
+/* Whether it may deliver a message. */
+bool stream_goes_on(const jp_stream *stream);
+/* One message is to come though the session is paused. */
+void stream_want(jp_stream *stream);
 void stream_free(jp_stream *stream);
 /* In a conn that replaces another. */
 void stream_open_again(jp_stream *stream, uint64_t now);

@@ -208,13 +208,24 @@ static void tell_close(jp_stream *stream, enum jp_stream_end how)
         callbacks->stream_close(stream, how);
 }
 
+bool stream_goes_on(const jp_stream *stream)
+{
+    return !stream->paused && (!stream->session->paused || stream->wanted);
+}
+
+void stream_want(jp_stream *stream)
+{
+    stream->wanted = true;
+    stream_tell(stream, TELL_READABLE);
+}
+
 void stream_deliver(jp_stream *stream)
 {
     const jp_callbacks *callbacks = &stream->session->context->callbacks;
 
     if (take_event(stream, TELL_OPENED) && callbacks->stream_open)
         callbacks->stream_open(stream);
-    if (!stream->paused && take_event(stream, TELL_READABLE))
+    if (stream_goes_on(stream) && take_event(stream, TELL_READABLE))
         messages_deliver(stream);
     if (take_event(stream, TELL_FINISHED))
         tell_close(stream, JP_STREAM_FINISHED);

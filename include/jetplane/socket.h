@@ -23,6 +23,7 @@ typedef struct jp_server jp_server;
 
 enum {
     JP_SOCKET_QUEUE = 1 << 20, /* bytes that wait to be read on a stream before it is held back */
+    JP_SOCKET_QUEUE_ALL = 4 << 20, /* and on all of a socket's, before all are */
     JP_SERVER_QUEUE = 128, /* sessions that wait to be accepted; more are closed, JP_CODE_LIMIT */
 };
 
@@ -66,8 +67,8 @@ int jp_server_create(jp_server **server, const jp_settings *settings);
 int jp_server_listen(jp_server *server, const jp_address *addresses, size_t n);
 /* As jp_listener_address. */
 jp_address jp_server_address(jp_server *server, size_t index);
-/* The next session, open. JP_ACCEPT_WOULD_BLOCK; JP_ACCEPT_FAILED: the server is closed or does not
- * listen. */
+/* The next session, open: before, nothing of it is read. JP_ACCEPT_WOULD_BLOCK; JP_ACCEPT_FAILED:
+ * the server is closed or does not listen. */
 int jp_server_accept(jp_server *server, jp_socket **socket, int64_t timeout);
 /* Readable while somebody waits to be accepted, or the server is closed. For poll only. */
 int jp_server_fd(const jp_server *server);
@@ -101,8 +102,10 @@ typedef struct jp_received {
 } jp_received;
 
 /* What came next, on this stream or on JP_STREAM_ANY; jp_received_free it. What is not read holds
- * back its stream, and the peer, but no other stream. JP_RECEIVE_WOULD_BLOCK; JP_RECEIVE_CLOSED: no
- * more can come. */
+ * back its stream, and the peer; no other stream, unless all together it is JP_SOCKET_QUEUE_ALL:
+ * then no stream brings more than its reader waits for, and the session's window is the peer's
+ * bound. At most one message beyond these bounds is held. JP_RECEIVE_WOULD_BLOCK;
+ * JP_RECEIVE_CLOSED: no more can come. */
 int jp_socket_read(jp_socket *socket, int stream, jp_received **received, int64_t timeout);
 void jp_received_free(jp_received *received); /* NULL is fine */
 /* Readable while there is something to read, or no more can come. For poll only. */
