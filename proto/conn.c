@@ -183,14 +183,17 @@ bool conn_is_idle(const struct conn *c)
     return true;
 }
 
-static void path_stats(const struct conn *c, const struct conn_path *path,
-                       struct conn_path_stats *out)
+static void path_stats(const struct conn *c, unsigned i, struct conn_path_stats *out)
 {
+    const struct conn_path *path = &c->path[i];
+
     *out = (struct conn_path_stats){
         .path = path->address,
+        .number = (uint8_t)i,
         .rtt_us = path->rtt.smoothed,
         .rtt_min_us = path->rtt.min,
         .rate = path->congestion.pacing_rate,
+        .answered_at = path->answered_at,
         .sent = path->packets_sent,
         .received = path->packets_received,
         .lost = path->packets_lost,
@@ -199,7 +202,7 @@ static void path_stats(const struct conn *c, const struct conn_path *path,
         .mtu = path->mtu,
         .use = path->use,
         .validated = path->validated,
-        .active = path == &c->path[c->active],
+        .active = i == c->active,
     };
 }
 
@@ -210,5 +213,5 @@ void conn_stats(const struct conn *c, struct conn_stats *out)
     out->paths = 0;
     for (unsigned i = 0; i < CONN_PATHS; i++)
         if (c->path[i].open)
-            path_stats(c, &c->path[i], &out->path[out->paths++]);
+            path_stats(c, i, &out->path[out->paths++]);
 }

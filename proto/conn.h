@@ -247,9 +247,11 @@ bool conn_is_idle(const struct conn *c);
 struct conn_path_stats {
     struct jp_path path;
     uint64_t rtt_us, rtt_min_us, rate; /* bytes per second */
-    uint64_t sent, received, lost;     /* packets */
+    uint64_t answered_at; /* when it was last proven: what was sent along it arrived; 0: never */
+    uint64_t sent, received, lost; /* packets */
     uint32_t cwnd, in_flight, mtu;
-    uint8_t use; /* enum path_use */
+    uint8_t use;    /* enum path_use */
+    uint8_t number; /* for conn_path_set */
     bool validated, active;
 };
 struct conn_stats {

@@ -100,6 +100,8 @@ static void settle(struct conn *c, struct conn_path *path, struct loss_event *ev
     if (!ev->acked && ev->lost == lost_end && ce == 0)
         return;
     path->settling = true;
+    if (ev->acked)
+        path->answered_at = now;
     for (struct sent_packet *p = ev->acked; p; p = p->next) {
         congestion_acked(&path->congestion, &sample, p);
         packet_acked(c, path, p, now);

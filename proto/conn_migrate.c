@@ -26,6 +26,7 @@ static void validated(struct conn *c, struct conn_path *path, uint64_t now)
         rtt_update(&path->rtt, now + rtt_pto(&path->rtt) - path->challenge_at, 0);
     path->validated = true;
     path->challenging = path->limited = false;
+    path->answered_at = now;
     path->share = c->share;
     if (path->use_state == USE_KNOWN && !path->joined)
         path->use_state = USE_DUE;
@@ -160,12 +161,12 @@ static void peer_moved(struct conn *c, struct conn_path *to, uint64_t now)
 
 void path_settled(struct conn *c, struct conn_path *path, bool newest, bool probing, uint64_t now)
 {
-    if (!path || !newest || probing || path == &c->path[c->active])
+    if (!path || !newest || path == &c->path[c->active])
         return;
     if (path->joined && !path->quiet) {
-        if (path->validated)
+        if (path->validated && !path_failing(c, path)) /* or answers would not arrive */
             c->active = (uint8_t)path_index(c, path);
-    } else if (c->config.server) {
+    } else if (c->config.server && !probing) {
         peer_moved(c, path, now);
     }
 }

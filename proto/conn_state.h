@@ -108,6 +108,7 @@ struct conn_path {
     uint64_t settled;      /* order of packets of which losses were not counted yet */
     uint64_t share;        /* of the traffic so far, in ns of its rate */
     uint64_t arrived_at;   /* when a packet came from it */
+    uint64_t answered_at;  /* when one of ours along it was, whichever way; 0: never */
     uint64_t read_pn;      /* which */
     uint64_t use_pn;       /* the newest that had PATH_USE */
     uint64_t challenge_at; /* when to send (again) */

@@ -336,8 +336,11 @@ static void an_additional_path(void **state)
     begin(&w, true);
     struct conn_path *first = &w.c->path[0], *second = add(&w, 2, PATH_STANDBY);
 
-    assert_int_equal(w.c->active, 0);
-    ping_from(&w, second->address); /* acknowledgements go there, but nobody moved */
+    /* acknowledgements go where the newest packet came from, but nobody moved */
+    assert_ptr_equal(&w.c->path[w.c->active], second);
+    ping_from(&w, first->address);
+    assert_ptr_equal(&w.c->path[w.c->active], first);
+    ping_from(&w, second->address);
     assert_ptr_equal(&w.c->path[w.c->active], second);
     assert_int_equal(w.event[1], CONN_PATH_VALIDATED);
     assert_ptr_equal(choose(&w), first);
