@@ -1,6 +1,6 @@
 /* When a client turns to TCP: while it connects and is not answered (connect.c asks), and when no
- * path of an open session answers any more. UDP comes first again when it works: TCP is a path on
- * standby beside it for a while, and then closed. */
+ * path of an open session answers any more. UDP comes first again when it works, both ways: TCP is
+ * a path on standby beside it for a while, and then closed. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,9 +10,9 @@
 #include "tcp.h"
 
 enum {
-    TCP_AGAIN_US = 10000000, /* between attempts to connect */
+    TCP_SOON_US = 250000,    /* a connection was refused or lost: another, later each time ... */
+    TCP_AGAIN_US = 10000000, /* ... up to this, which is also when one that does not answer goes */
     UDP_AGAIN_US = 15000000, /* between attempts to return */
-    LOST_US = 500000,        /* a connection was lost: then what else there is is tried */
 };
 
 static void drop(jp_session *s)
@@ -100,8 +100,12 @@ void fallback_lost(jp_session *s)
 
     s->sockets[SESSION_TCP] = NULL;
     socket_release(socket);
-    if (s->state == SESSION_OPEN)
-        s->udp_at = now + LOST_US;
+    if (s->state != SESSION_OPEN)
+        return;
+    s->tcp_wait = s->tcp_wait ? 2 * s->tcp_wait : TCP_SOON_US;
+    if (s->tcp_wait > TCP_AGAIN_US)
+        s->tcp_wait = TCP_AGAIN_US;
+    s->tcp_at = s->udp_at = now + s->tcp_wait;
 }
 
 /* Offer UDP's path again, or a new one when there is none. */
@@ -113,25 +117,24 @@ static void try_udp(jp_session *s, const struct conn_stats *stats, const jp_addr
 
         if (!p->path.ip_version || p->path.tcp)
             continue;
-        if (!p->active)
-            conn_path_set(s->conn, i, (enum path_use)p->use, now);
+        conn_path_set(s->conn, p->number, (enum path_use)p->use, now);
         return;
     }
     jp_session_add_path(s, NULL, peer, JP_PATH_SHARE);
 }
 
-static bool goes_by_udp(const struct conn_stats *stats)
+/* The newest packet came by UDP, and since then what was sent by UDP arrived. */
+static bool goes_by_udp(const struct conn_stats *stats, uint64_t since)
 {
     for (unsigned i = 0; i < CONN_PATHS; i++)
         if (stats->path[i].active)
-            return !stats->path[i].path.tcp;
+            return !stats->path[i].path.tcp && stats->path[i].answered_at >= since;
     return false;
 }
 
 void fallback_expire(jp_session *s, uint64_t now)
 {
-    bool failing = conn_is_failing(s->conn), due = now >= s->udp_at;
-    bool lost = due && !s->sockets[SESSION_TCP];
+    bool failing = conn_is_failing(s->conn), due = now >= s->udp_at, by_udp;
     struct conn_stats stats;
     jp_address peer;
 
@@ -139,14 +142,18 @@ void fallback_expire(jp_session *s, uint64_t now)
         return;
     peer = jp_session_peer(s);
     conn_stats(s->conn, &stats);
+    by_udp = !failing && goes_by_udp(&stats, now - UDP_AGAIN_US);
     if (due) {
-        if (!failing && goes_by_udp(&stats)) /* since it was last looked at */
+        if (by_udp)
             drop(s);
         else
             try_udp(s, &stats, &peer, now);
+        if (!failing && s->sockets[SESSION_TCP]) /* it held for so long */
+            s->tcp_wait = 0;
         s->udp_at = s->sockets[SESSION_TCP] ? now + UDP_AGAIN_US : UINT64_MAX;
     }
-    if ((failing || lost) && now >= s->tcp_at && !s->context->settings.without_tcp) {
+    if ((failing || (due && !by_udp && !s->sockets[SESSION_TCP])) && now >= s->tcp_at &&
+        !s->context->settings.without_tcp) {
         s->tcp_at = now + TCP_AGAIN_US;
         s->udp_at = now + UDP_AGAIN_US;
         fallback_connect(s, NULL, &peer);

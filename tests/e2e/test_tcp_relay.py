@@ -37,19 +37,28 @@ class Udp:
         for version in SERVER:
             self.host.ip("neigh", "add", SERVER[version], "lladdr", "02:00:00:00:00:02", "dev", "hole0")
             self._ip(version, "route", "add", SERVER[version], "dev", "hole0", "table", "100")
+            rules_before_local(self.host, version)
 
     def _ip(self, version, *arguments):
         self.host.ip(f"-{version}", *arguments)
 
-    def cut(self):
+    def cut(self, ways=("there", "back")):
+        rule = {"back": ("priority", "1", "iif", "eth0", "blackhole"), "there": ("priority", "2", "lookup", "100")}
+        self.is_cut = ways
         for version in SERVER:
-            self._ip(version, "rule", "add", "ipproto", "udp", "priority", "1", "iif", "eth0", "blackhole")
-            self._ip(version, "rule", "add", "ipproto", "udp", "priority", "2", "lookup", "100")
+            for way in ways:
+                self._ip(version, "rule", "add", "ipproto", "udp", *rule[way])
 
     def join(self):
         for version in SERVER:
-            for priority in "1", "2":
-                self._ip(version, "rule", "del", "priority", priority)
+            for way in self.is_cut:
+                self._ip(version, "rule", "del", "priority", "1" if way == "back" else "2")
+
+
+def rules_before_local(host, version):
+    """What comes to an address of the host's obeys rules of a priority below 10, too."""
+    host.ip(f"-{version}", "rule", "add", "priority", "10", "lookup", "local")
+    host.ip(f"-{version}", "rule", "del", "priority", "0")
 
 
 @pytest.fixture
@@ -65,6 +74,7 @@ def make(make_plane):
             pathlib.Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("0")
         plane.host.address(SERVER[4] + "/24", SERVER[6] + "/64")
         for version in SERVER:
+            rules_before_local(plane.host, version)
             plane.host.ip(f"-{version}", "rule", "add", "iif", "eth0", "ipproto", "udp", "priority", "1", "blackhole")
         plane.control = {
             "data_plane_socket": str(plane.socket), "control_socket": str(plane.ctl_socket),
@@ -297,6 +307,25 @@ def test_turn_to_tcp_and_back(make, way):
     assert books(plane)["sessions_installed"] == 1
 
 
+@pytest.mark.parametrize("cut", ["there", "back"])
+@pytest.mark.parametrize("way", ["up", "down", "echo"])
+def test_udp_goes_one_way_only(make, way, cut):
+    """That is not enough to return to it, however often that is tried."""
+    plane = make()
+    perf = Jetperf(plane, way, "-t", 45, "-P", 10)
+    wait_for(lambda: plane.total()["transport"] > 500, 20, "data")
+    plane.udp.cut([cut])
+    wait_for(lambda: relayed(plane) > 500, 20, "TCP")
+    for _ in range(6):
+        before = plane.total()["delivered_bytes"] + plane.total()["relay_tx"] + plane.total()["tx_packets"]
+        time.sleep(5)
+        now = plane.total()["delivered_bytes"] + plane.total()["relay_tx"] + plane.total()["tx_packets"]
+        assert now > before + 100
+    assert tcp(plane)["connections"] == 1
+    perf.result()
+    assert books(plane)["sessions_installed"] == 1
+
+
 # ---- what is killed ----
 
 
@@ -312,7 +341,7 @@ def test_jetplaned_is_killed(make, way):
     plane.start_daemon()
     assert plane.total()["sessions_full"] == 1
     before = relayed(plane)
-    wait_for(lambda: relayed(plane) > before + 500, 30, "data")
+    wait_for(lambda: relayed(plane) > before + 500, 5, "data")
     Jetperf(plane, "echo", "-n", MIB).result()
     perf.result()
     assert books(plane)["sessions_installed"] == 2
