@@ -29,6 +29,7 @@ struct session {
     bool fec_refused; /* no decoder was free when FEC began: sources are read, nothing is recovered
                        */
     uint8_t doom;     /* enum jp_retired: about to be ended; 0: alive */
+    bool unproven;    /* light: `path` changed, and nobody there has answered yet */
     uint16_t max_packet;  /* largest UDP payload the client takes */
     uint16_t max_frames;  /* bytes of frames in a packet that the client and the path take */
     uint16_t max_streams; /* ids we may use are below it */
@@ -60,6 +61,10 @@ struct session {
 
     struct epoch_tx tx;
     uint64_t tx_packets, tx_bytes;
+    uint64_t challenge_at; /* us; an unproven path is not challenged again before */
+    uint32_t room;         /* bytes that an unproven path may get yet */
+    bool challenged;       /* with `challenge`, along this path */
+    uint8_t challenge[8];
     uint8_t
         header[66]; /* L2 to UDP of packets to the client, lengths and checksums to be filled in */
 };

@@ -35,6 +35,19 @@ static bool number(struct lcore *lc, const struct item *it, struct sealing *pend
     return next == EPOCH_OK;
 }
 
+/* Whether an address that nobody has proven may get this packet. */
+static bool may_go(const struct item *it)
+{
+    uint32_t len = it->m->data_len + WIRE_OVERHEAD_MAX;
+
+    if (likely(!it->s->unproven))
+        return true;
+    if (it->s->room < len)
+        return false;
+    it->s->room -= len;
+    return true;
+}
+
 /* Wrap m's frames as ESP: trailer behind, header in front, room for the tag. */
 static struct aead_op wrap(const struct session *s, struct rte_mbuf *m, uint64_t pn)
 {
@@ -76,7 +89,7 @@ void encrypt_burst(struct lcore *lc, struct egress_burst *b)
         uint64_t pn;
 
         if (it->s) {
-            if (unlikely(!number(lc, it, &pending, &pn))) {
+            if (unlikely(!may_go(it) || !number(lc, it, &pending, &pn))) {
                 count(lc, JP_tx_blocked, 1);
                 rte_pktmbuf_free(it->m);
                 continue;

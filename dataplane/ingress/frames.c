@@ -79,7 +79,9 @@ static bool read_control(struct reading *r, const struct frame *f)
         r->eliciting = true;
         fec_repair(r, f);
         return true;
-    case FRAME_PATH_RESPONSE: /* though we never challenge */
+    case FRAME_PATH_RESPONSE:
+        if (r->s->challenged && memcmp(f->u.path_data, r->s->challenge, 8) == 0)
+            r->s->unproven = r->s->challenged = false;
         return true;
     default: /* frames of the full transport */
         return false;

@@ -1,12 +1,19 @@
 /* replay: the packets are authentic now. Take their numbers, and let the newest say where the peer
  * is. */
+#include <sodium.h>
+
 #include "bytes.h"
 #include "egress/egress.h"
+#include "frame.h"
 #include "ingress.h"
 #include "session.h"
 #include "transport/transport.h"
 
-enum { UDP_HDR = 8 };
+enum {
+    UDP_HDR = 8,
+    AMPLIFICATION = 3,     /* bytes to an unproven address for each from it */
+    CHALLENGE_US = 100000, /* between two challenges: each costs a system call */
+};
 
 /* Answers go to where the newest packet came from. */
 static void follow_path(struct lcore *lc, struct session *s, struct rte_mbuf *m)
@@ -17,15 +24,39 @@ static void follow_path(struct lcore *lc, struct session *s, struct rte_mbuf *m)
         return;
     packet_path(lc->dp, m, &path);
     if (memcmp(path.peer_ip, s->path.peer_ip, sizeof(path.peer_ip)) != 0 ||
-        path.peer_port != s->path.peer_port)
+        path.peer_port != s->path.peer_port) {
         count(lc, JP_paths_changed, 1);
+        s->unproven = true;
+        s->challenged = false;
+        s->room = 0;
+    }
     egress_session_path(lc, s, &path);
+}
+
+/* Who moves a session to somebody else's address must not have him flooded. */
+static void prove_path(struct lcore *lc, struct session *s, struct rte_mbuf *m, uint32_t bytes)
+{
+    uint8_t frame[16];
+
+    if (!packet_is_along(lc->dp, m, &s->path))
+        return;
+    if (s->room < UINT32_MAX / 2)
+        s->room += AMPLIFICATION * bytes;
+    if (lc->now < s->challenge_at)
+        return;
+    if (!s->challenged)
+        randombytes_buf(s->challenge, sizeof(s->challenge));
+    s->challenged = true;
+    s->challenge_at = lc->now + CHALLENGE_US;
+    egress_frames(lc, s, frame,
+                  (uint32_t)(frame_put_path(frame, FRAME_PATH_CHALLENGE, s->challenge) - frame));
 }
 
 static enum replay_verdict accept_packet(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 {
     const struct packet *p = packet_of(m);
     uint64_t pn = p->pn;
+    uint32_t bytes = be16_load(rte_pktmbuf_mtod_offset(m, uint8_t *, p->udp - 4)) - UDP_HDR;
     enum replay_verdict verdict = replay_commit(&s->replay, pn);
 
     if (verdict != REPLAY_FRESH) /* its twin was in the same burst */
@@ -40,7 +71,9 @@ static enum replay_verdict accept_packet(struct lcore *lc, struct session *s, st
     s->confirmed = true;
     s->last_rx = lc->now;
     s->rx_packets++;
-    s->rx_bytes += be16_load(rte_pktmbuf_mtod_offset(m, uint8_t *, p->udp - 4)) - UDP_HDR;
+    s->rx_bytes += bytes;
+    if (unlikely(s->unproven))
+        prove_path(lc, s, m, bytes);
     return REPLAY_FRESH;
 }
 
