@@ -19,6 +19,7 @@ enum {
     ECHO_WINDOW = 16,   /* messages under way on a stream */
     ECHO_SLOTS = 64,    /* one that is this far behind the latest is lost, unless it is reliable */
     CONTROL_MAX = 16384,
+    TESTS_MAX = 64,                  /* at once, of a server */
     CODE_DONE = JP_CODE_APPLICATION, /* all went well */
     CODE_REFUSED,
 };
@@ -113,13 +114,15 @@ struct test {
     uint64_t last_at;        /* the last message received */
     struct tally tally;
     LIST_HEAD(, held) held;
-    uint8_t *pattern; /* byte i is i, for the longest message and 256 bytes */
-    uint32_t longest; /* message that may come */
     struct test *next, **link;
 };
 
 /* ---- jetperf_flow.c: data ---- */
 
+/* What messages consist of: byte i is i, modulo 256; this many and 256 more of them. */
+const uint8_t *pattern(uint32_t size);
+/* How many tests are under way. */
+unsigned test_count(void);
 /* Every test under way looks for what it can do now; before each wait of the loop. */
 void test_advance_all(jp_loop *loop);
 /* Begin to send and to expect; 0 or an error of the library. */

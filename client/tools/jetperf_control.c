@@ -48,12 +48,18 @@ static void answer(struct test *t, json_t *json)
         refuse(t, why);
         return;
     }
+    if (test_count() == TESTS_MAX) {
+        snprintf(why, sizeof(why), "%d tests are under way, and no more at once", TESTS_MAX);
+        refuse(t, why);
+        return;
+    }
     t->sends = t->plan.down;
     t->receives = t->plan.up;
-    tell(t, json_pack("{s:b}", "ready", 1));
     report_begin(t);
     if (test_run(t) < 0)
         refuse(t, jp_error_detail());
+    else
+        tell(t, json_pack("{s:b}", "ready", 1));
 }
 
 /* ---- the client's side ---- */

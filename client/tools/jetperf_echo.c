@@ -21,7 +21,7 @@ static bool send_one(struct test *t, jp_stream *stream, uint64_t now)
 
     put64(message, n);
     put64(message + 8, now);
-    memcpy(message + ECHO_HEADER, t->pattern + n % 256, t->plan.size - ECHO_HEADER);
+    memcpy(message + ECHO_HEADER, pattern(t->plan.size) + n % 256, t->plan.size - ECHO_HEADER);
     error = jp_stream_send(stream, message, t->plan.size);
     if (error) {
         test_refused(t, error);
@@ -102,7 +102,8 @@ static void count_rtt(struct tally *tally, uint64_t rtt)
 static bool is_ours(const struct test *t, const struct lane *lane, const uint8_t *data, size_t size)
 {
     return size == t->plan.size && get64(data) < lane->next &&
-           memcmp(data + ECHO_HEADER, t->pattern + get64(data) % 256, size - ECHO_HEADER) == 0;
+           memcmp(data + ECHO_HEADER, pattern(t->plan.size) + get64(data) % 256,
+                  size - ECHO_HEADER) == 0;
 }
 
 void echo_check(jp_stream *stream, const uint8_t *data, size_t size)

@@ -5,16 +5,32 @@
 #include "jetperf.h"
 
 static struct test *tests; /* under way */
+static unsigned n_tests;
+
+const uint8_t *pattern(uint32_t size)
+{
+    static uint8_t bytes[JP_MESSAGE_MAX + 256];
+    static size_t filled; /* only as far as it is used */
+
+    for (; filled < (size_t)size + 256; filled++)
+        bytes[filled] = (uint8_t)filled;
+    return bytes;
+}
+
+unsigned test_count(void)
+{
+    return n_tests;
+}
 
 static bool has_salt(const struct test *t)
 {
     return !t->plan.service;
 }
 
-/* Where message n of a stream lies in the pattern. */
-static const uint8_t *pattern_of(const struct test *t, jp_stream *stream, uint64_t n)
+/* What message n of a stream consists of. */
+static const uint8_t *content(const struct test *t, jp_stream *stream, uint64_t n, size_t size)
 {
-    return t->pattern + (n + (has_salt(t) ? jp_stream_id(stream) : 0)) % 256;
+    return pattern((uint32_t)size) + (n + (has_salt(t) ? jp_stream_id(stream) : 0)) % 256;
 }
 
 /* ---- sending ---- */
@@ -50,7 +66,7 @@ static void released_numbered(void *argument, enum jp_fate fate)
     free(m);
 }
 
-static int send_numbered(struct test *t, jp_stream *stream, const uint8_t *pattern, uint64_t number)
+static int send_numbered(struct test *t, jp_stream *stream, const uint8_t *data, uint64_t number)
 {
     struct numbered *m = malloc(sizeof(*m) + t->plan.size);
     int error;
@@ -59,7 +75,7 @@ static int send_numbered(struct test *t, jp_stream *stream, const uint8_t *patte
         return JP_NO_MEMORY;
     m->test = t;
     put64(m->data, number);
-    memcpy(m->data + NUMBER_HEADER, pattern + NUMBER_HEADER, t->plan.size - NUMBER_HEADER);
+    memcpy(m->data + NUMBER_HEADER, data + NUMBER_HEADER, t->plan.size - NUMBER_HEADER);
     error = jp_stream_send_reference(stream, m->data, t->plan.size, released_numbered, m);
     if (error)
         free(m);
@@ -88,7 +104,7 @@ static uint64_t find_cap(struct test *t, uint64_t now)
 static bool send_one(struct test *t, jp_stream *stream)
 {
     struct lane *lane = lane_of(stream);
-    const uint8_t *data = pattern_of(t, stream, lane->next);
+    const uint8_t *data = content(t, stream, lane->next, t->plan.size);
     int error = is_numbered(&t->plan)
                     ? send_numbered(t, stream, data, lane->next)
                     : jp_stream_send_reference(stream, data, t->plan.size, released, t);
@@ -217,15 +233,8 @@ static int wake_source(struct test *t)
 int test_run(struct test *t)
 {
     bool unknown = t->plan.service && t->receives;
-    size_t size = (unknown ? JP_MESSAGE_MAX : t->plan.size) + 256;
     int error;
 
-    t->longest = (uint32_t)size - 256;
-    t->pattern = malloc(size);
-    if (!t->pattern)
-        return JP_NO_MEMORY;
-    for (size_t i = 0; i < size; i++)
-        t->pattern[i] = (uint8_t)i;
     t->phase = PHASE_RUN;
     t->began = t->sent_at = t->last_at = jp_loop_now(jp_session_loop(t->session));
     t->tally.rtt_min = UINT64_MAX;
@@ -237,12 +246,14 @@ int test_run(struct test *t)
     if (tests)
         tests->link = &t->next;
     tests = t;
+    n_tests++;
     return jp_session_set_timeout(t->session, t->plan.bytes ? 0 : t->plan.time);
 }
 
 void test_end(struct test *t)
 {
     if (t->link) {
+        n_tests--;
         *t->link = t->next;
         if (t->next)
             t->next->link = t->link;
@@ -251,7 +262,6 @@ void test_end(struct test *t)
         echo_release(LIST_FIRST(&t->held));
     json_decref(t->result);
     free(t->lanes);
-    free(t->pattern);
 }
 
 /* ---- what comes ---- */
@@ -277,13 +287,13 @@ static void check(struct test *t, jp_stream *stream, const uint8_t *data, size_t
     size_t header = is_numbered(&t->plan) && size >= NUMBER_HEADER ? NUMBER_HEADER : 0;
     uint64_t number = header ? get64(data) : sequence;
     bool ordered = !t->plan.options.unordered || t->plan.service;
-    bool whole = t->plan.service ? size <= t->longest : size == t->longest;
+    bool whole = t->plan.service ? size <= JP_MESSAGE_MAX : size == t->plan.size;
 
     t->tally.received += size;
     t->tally.received_messages++;
     t->last_at = jp_loop_now(jp_session_loop(t->session));
     if (!whole || number < sequence || (ordered && number < lane->end) ||
-        memcmp(data + header, pattern_of(t, stream, number) + header, size - header) != 0) {
+        memcmp(data + header, content(t, stream, number, size) + header, size - header) != 0) {
         t->tally.wrong++;
     } else {
         lane->got++;

@@ -204,6 +204,25 @@ def test_plans_that_are_refused(perf, plan, why):
     assert measured(perf, "-n", "1000")["intact"]  # it still serves
 
 
+def test_tests_at_once_share_what_they_send_and_have_a_limit(perf):
+    def resident():
+        status = pathlib.Path(f"/proc/{perf.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) << 10
+
+    planners = [Planner(perf)]
+    assert planners[0].ask(up=False, down=True, size=1 << 24) == {"ready": True}
+    before = resident()
+    for _ in range(63):
+        planners.append(Planner(perf))
+        assert planners[-1].ask(size=1 << 24) == {"ready": True}
+    assert resident() - before < 32 << 20
+    refused = Planner(perf)
+    assert refused.ask() == {"error": "64 tests are under way, and no more at once"}
+    for planner in [refused, *planners]:
+        planner.socket.close()
+    assert measured(perf, "-n", "1000")["intact"]
+
+
 def test_services():
     code, result = Service(discard).measure("-n", "5M", "-P", "3")
     assert code == 0 and result["local"]["sent"] == 5 << 20
