@@ -330,7 +330,7 @@ def closes(socket):
 
 
 def test_what_servers_say_is_shown_plainly():
-    assert f"the server refuses: {SHOWN}\n" in Service(refuses).client().stderr
+    assert f"the server refuses: {SHOWN}\n" in Service(refuses, heartbeat=100_000).client().stderr
     assert f"code 300 {SHOWN}\n" in Service(closes).client().stderr
     result = Service(has_results).client("--json", "-n", "1000", "--size", "1000").stdout.rstrip("\n")
     assert result.isprintable() and json.loads(result)["peer"]["note"] == ESCAPES
