@@ -69,7 +69,7 @@ class Session:
         self.seen, self.unacknowledged, self.acknowledged = set(), 0, set()
         self.recent = collections.deque(maxlen=1024)  # of what was seen: acknowledged again and again
         self.sequences, self.blocks = {}, {}
-        self.received, self.closed, self.was_reset, self.recovered = [], None, False, 0
+        self.received, self.closed, self.was_reset, self.recovered, self.tickets = [], None, False, 0, []
         self.packet_log.clear()
         self.send(bytes([w.PING]))
 
@@ -138,7 +138,7 @@ class Session:
         self.recent.append(number)
         eliciting = False
         for kind, fields in w.read_frames(frames):
-            eliciting |= kind not in (w.ACK, w.CLOSE)
+            eliciting |= kind not in (w.ACK, w.ACK_ECN, w.CLOSE)
             self._frame(kind, fields)
         if eliciting:
             self.unacknowledged += 1
@@ -147,12 +147,14 @@ class Session:
             self.send(w.ack_frame(self.recent))
 
     def _frame(self, kind, fields):
-        if kind == w.ACK:
+        if kind in (w.ACK, w.ACK_ECN):
             for first, last in fields["ranges"]:
                 assert last < self.number, "acknowledged a packet that was never sent"
                 self.acknowledged.update(range(max(first, last - WINDOW), last + 1))
         elif kind == w.CLOSE:
             self.closed = fields
+        elif kind == w.TICKET:
+            self.tickets.append(fields["ticket"])
         elif kind == w.PATH_CHALLENGE:
             self.send(bytes([w.PATH_RESPONSE]) + fields["data"])
         elif kind == w.FEC_SOURCE:

@@ -20,6 +20,14 @@ CLIENT_HELLO, SERVER_HELLO, RETRY, RESET = 1, 2, 3, 4
 EPOCH_SHIFT = 22
 PADDING, PING, ACK, CLOSE, PATH_CHALLENGE, PATH_RESPONSE = 0, 1, 2, 3, 4, 5
 FEC_SOURCE, FEC_REPAIR, STREAM, DATAGRAM = 8, 9, 0x10, 0x20
+ACK_ECN, TICKET = 6, 0x28
+# Others of full sessions (section 7.1), which are nothing but varints: how many.
+PATH_USE, NACK, MAX_DATA, MAX_STREAMS, MAX_STREAM_DATA, DATA_BLOCKED = 0x07, 0x0D, 0x0E, 0x0F, 0x22, 0x23
+STREAM_BLOCKED, FORWARD, STREAM_END, STREAM_RESET = 0x24, 0x25, 0x26, 0x27
+CONTROLS = {
+    PATH_USE: 1, NACK: 1, MAX_DATA: 1, MAX_STREAMS: 1, MAX_STREAM_DATA: 2, DATA_BLOCKED: 1, STREAM_BLOCKED: 2,
+    FORWARD: 3, STREAM_END: 2, STREAM_RESET: 2,
+}
 
 
 class Ignore(Exception):
@@ -44,8 +52,17 @@ def read_varint(data, at):
     return int.from_bytes(data[at : at + size], "big") & ((1 << (8 * size - 2)) - 1), at + size
 
 
+def read_varints(data, at, count):
+    values = []
+    for _ in range(count):
+        value, at = read_varint(data, at)
+        values.append(value)
+    return values, at
+
+
 def parameters(**values):
-    ids = {"idle_timeout_ms": 1, "max_streams": 2, "max_packet": 3, "fec_k": 4, "fec_r": 5}
+    ids = {"idle_timeout_ms": 1, "max_streams": 2, "max_packet": 3, "fec_k": 4, "fec_r": 5, "max_data": 6,
+           "max_stream_data": 7, "max_message": 8}
     return b"".join(
         varint(ids[name]) + varint(len(varint(value))) + varint(value) for name, value in values.items()
     )
@@ -276,12 +293,15 @@ def read_frames(data):
             continue
         if kind == PING:
             yield PING, {}
-        elif kind == ACK:
-            fields = []
-            for _ in range(3):
-                value, at = read_varint(data, at)
-                fields.append(value)
-            largest, delay, n = fields
+        elif kind in CONTROLS:
+            fields, at = read_varints(data, at, CONTROLS[kind])
+            yield kind, {"fields": fields}
+        elif kind == TICKET:
+            yield TICKET, {"ticket": data[at + 1 : at + 1 + data[at]]}
+            at += 1 + data[at]
+        elif kind in (ACK, ACK_ECN):
+            (largest, delay), at = read_varints(data, at, 2)
+            (*_, n), at = read_varints(data, at, 1 if kind == ACK else 3)
             first, at = read_varint(data, at)
             ranges = [(largest - first, largest)]
             for _ in range(n):
@@ -310,7 +330,7 @@ def read_frames(data):
             k, r, index = data[at : at + 3]
             yield FEC_REPAIR, {"block": block, "k": k, "r": r, "index": index, "symbol": data[at + 3 :]}
             at = len(data)
-        elif STREAM <= kind < STREAM + 8:
+        elif kind & ~0x2F == STREAM:  # flags 8 and 0x20 are full sessions'
             stream, at = read_varint(data, at)
             sequence, at = read_varint(data, at)
             offset, length = 0, None

@@ -6,8 +6,8 @@ import jetwire as w
 
 
 class Load:
-    def __init__(self, plane, clients):
-        self.sessions = [plane.session(4 if i % 2 else 6, suites=(1 + i % 2,)) for i in range(clients)]
+    def __init__(self, plane, clients, versions=(6, 4)):
+        self.sessions = [plane.session(versions[i % 2], suites=(1 + i % 2,)) for i in range(clients)]
         self.sent = [0] * clients
 
     def run(self, seconds, pause=0.002):
