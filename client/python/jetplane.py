@@ -21,6 +21,7 @@ Objects of a loop belong to the thread that made it; sockets and servers are for
 """
 
 import ctypes
+import operator
 import os
 from collections import namedtuple
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_char, c_char_p, c_int, c_int64, c_size_t, c_uint, c_uint8,
@@ -160,9 +161,30 @@ def _check(result, _function, _arguments):
     raise (WouldBlock if name.endswith("WOULD_BLOCK") else Error)(result, _lib.jp_error_detail().decode())
 
 
+def _in_range(what, value, kind):
+    """The integer, if this ctypes type has it: ctypes itself cuts what does not fit."""
+    bits = 8 * ctypes.sizeof(kind)
+    low, high = (-1 << bits - 1, (1 << bits - 1) - 1) if kind(-1).value < 0 else (0, (1 << bits) - 1)
+    if not low <= operator.index(value) <= high:
+        raise ValueError(f"{what} is {value}, want {low} to {high}")
+    return value
+
+
+def _checked(kind):
+    """The type of an argument, without cutting."""
+    class Checked:
+        @staticmethod
+        def from_param(value):
+            return kind(_in_range("it", value, kind))
+    return Checked
+
+
+_integers = (c_int, c_int64, c_size_t, c_uint, c_uint8, c_uint16, c_uint32, c_uint64)
+_checked_integers = {kind: _checked(kind) for kind in _integers}
+
 for _name, (_result, *_arguments) in _functions.items():
     _function = getattr(_lib, _name)
-    _function.restype, _function.argtypes = _result, _arguments
+    _function.restype, _function.argtypes = _result, [_checked_integers.get(kind, kind) for kind in _arguments]
     if _result is c_int:
         _function.errcheck = _check
 
@@ -201,21 +223,32 @@ def _key_text(key):
     return text.value.decode()
 
 
+def _set(structure, what, **values):
+    """Set fields by name."""
+    kinds = dict(structure._fields_)
+    for name, value in values.items():
+        kind = kinds.get(name)
+        if not kind:
+            raise TypeError(f"there is no {what} '{name}'")
+        if kind in _integers:
+            _in_range(name, value, kind)
+        elif issubclass(kind, ctypes.Array):
+            value = kind(*(_in_range(name, element, kind._type_) for element in value))
+        setattr(structure, name, value)
+    return structure
+
+
 def _settings(identity=None, trust=None, congestion=None, **others):
     """Those of jp_settings, by name."""
     settings = _Settings(ctypes.sizeof(_Settings), identity and identity._handle, trust and trust._handle,
                          congestion and congestion.encode())
-    for name, value in others.items():
-        if name not in dict(_Settings._fields_):
-            raise TypeError(f"there is no setting '{name}'")
-        setattr(settings, name, value)
-    return settings
+    return _set(settings, "setting", **others)
 
 
 def _options(**options):
     """Those of jp_stream_options, by name; ttl in seconds."""
     options["ttl"] = int(options.get("ttl", 0) * 1e6)
-    return byref(_StreamOptions(**options))
+    return byref(_set(_StreamOptions(), "option", **options))
 
 
 class _Owned:
@@ -293,7 +326,9 @@ class Socket(_Owned):
         return _lib.jp_socket_open(self._handle, stream, _options(**options))
 
     def write(self, stream, data, timeout=None):
-        _lib.jp_socket_write(self._handle, stream, bytes(data), len(data), _us(timeout))
+        """Send a message: the bytes of any buffer."""
+        data = bytes(data)
+        _lib.jp_socket_write(self._handle, stream, data, len(data), _us(timeout))
 
     def read(self, stream=ANY, timeout=None):
         """The next message, or the end of a stream (`end` is FINISHED or RESET)."""
@@ -421,7 +456,8 @@ class Stream:
 
     def send(self, data):
         """WouldBlock: `writable` will be called."""
-        _lib.jp_stream_send(self._handle, bytes(data), len(data))
+        data = bytes(data)
+        _lib.jp_stream_send(self._handle, data, len(data))
 
     def finish(self):
         _lib.jp_stream_finish(self._handle)
@@ -459,7 +495,8 @@ class Session:
         return bool(_lib.jp_session_is_resumed(self._handle))
 
     def send_datagram(self, data, priority=0):
-        _lib.jp_session_send_datagram(self._handle, bytes(data), len(data), priority)
+        data = bytes(data)
+        _lib.jp_session_send_datagram(self._handle, data, len(data), priority)
 
     def set_timeout(self, seconds):
         _lib.jp_session_set_timeout(self._handle, _us(seconds))

@@ -1,11 +1,13 @@
 """The Python binding: echoes on several streams, blocking and on the loop, in one process and between two.
 
 test_python.py libjetplane.so folder-of-jetplane.py [echo_server]"""
+import ctypes
 import os
 import subprocess
 import sys
 import threading
 import unittest
+from array import array
 
 os.environ["JETPLANE_LIBRARY"] = sys.argv[1]
 sys.path.insert(0, sys.argv[2])
@@ -48,6 +50,27 @@ class Blocking(unittest.TestCase):
                 self.assertEqual((received.data, received.sequence), (b"%d of %d" % (n, stream), n))
         self.socket.end(300, "done")
         thread.join()
+
+    def test_sends_all_bytes_of_a_buffer(self):
+        stream, numbers = self.socket.open(), array("I", [1, 2, 3])
+        for data in numbers, memoryview(numbers), bytearray(b"abc"):
+            self.socket.write(stream, data, timeout=10)
+            self.assertEqual(self.accepted.read(stream, timeout=10).data, bytes(data))
+
+    def test_cuts_no_numbers(self):
+        for settings in {"max_packet": 67008}, {"streams": -1}, {"ciphers": (256, 0)}, {"idle_timeout": 1 << 64}:
+            with self.assertRaisesRegex(ValueError, "want 0 to"):
+                jetplane.Socket(**settings)
+        with self.assertRaisesRegex(ValueError, "priority is 257, want 0 to 255"):
+            self.socket.open(priority=257)
+        with self.assertRaisesRegex(TypeError, "no option 'color'"):
+            self.socket.open(color=1)
+        stream = self.socket.open()
+        with self.assertRaisesRegex(ctypes.ArgumentError, "want 0 to 4294967295"):
+            self.socket.write(stream + (1 << 32), b"x")
+        with self.assertRaises(jetplane.Error) as caught:
+            self.socket.end(1 << 62)
+        self.assertEqual(caught.exception.name, "JP_INVALID")
 
     def test_says_what_goes_wrong(self):
         self.assertEqual(self.socket.key, self.identity.key)
