@@ -97,7 +97,6 @@ static void answer(void *argument)
 int background_call(jp_loop *loop, background_run *run, void *argument, const char *what)
 {
     struct call call = {.run = run, .argument = argument};
-    const char *text;
     int error;
 
     if (inside)
@@ -107,9 +106,8 @@ int background_call(jp_loop *loop, background_run *run, void *argument, const ch
     if (!error) {
         while (sem_wait(&call.done) < 0) /* a signal came */
             ;
-        text = strstr(call.detail, ": ");
         if (call.result < 0)
-            failure(call.result, what, "%s", text ? text + 2 : call.detail);
+            failure(call.result, what, "%s", failure_text(call.detail));
     }
     sem_destroy(&call.done);
     return error ? error : call.result;

@@ -67,7 +67,7 @@ void server_accepted(jp_server *server, jp_session *session)
 static int server_new(jp_server **server, jp_loop *loop, const jp_settings *settings)
 {
     jp_server *s = calloc(1, sizeof(*s));
-    int error = s ? 0 : failure(JP_NO_MEMORY, __func__, "no memory for a server");
+    int error = s ? 0 : failure(JP_NO_MEMORY, NULL, "no memory for a server");
 
     if (!error)
         error = gate_init(&s->gate, __func__);
@@ -117,7 +117,7 @@ static int start_listening(void *argument)
     int error;
 
     if (s->listener || s->closed) /* only we change them */
-        return failure(JP_INVALID, __func__, "a server listens once");
+        return failure(JP_INVALID, NULL, "a server listens once");
     error = jp_listener_create(&s->listener, s->loop, s->context, l->addresses, l->n, 0);
     if (error)
         return error;

@@ -83,13 +83,12 @@ void blocking_take_rest(jp_socket *s)
 static void on_connect_error(jp_session *session, int error)
 {
     jp_socket *s = blocking_of(session);
-    const char *text = strstr(jp_error_detail(), ": ");
 
     if (!s) /* what it was to say first was refused */
         return;
     gate_lock(&s->gate);
     s->error = error;
-    snprintf(s->detail, sizeof(s->detail), "%s", text ? text + 2 : jp_error_detail());
+    snprintf(s->detail, sizeof(s->detail), "%s", failure_text(jp_error_detail()));
     s->closed.by = JP_CLOSED_HERE;
     end(s);
     gate_unlock(&s->gate);
@@ -159,7 +158,7 @@ int owner_new(jp_context **context, const jp_settings *settings)
     int error;
 
     if (!settings || settings->size < sizeof(size_t) || settings->size > sizeof(own))
-        return failure(JP_INVALID, __func__, "settings, or their `size`, are wrong");
+        return failure(JP_INVALID, NULL, "settings, or their `size`, are wrong");
     memcpy(&own, settings, settings->size);
     own.size = sizeof(own);
     own.session_extension = own.stream_extension = sizeof(void *);
@@ -272,7 +271,7 @@ int jp_socket_bind(jp_socket *s, const jp_address *addresses, size_t n)
         memcpy(s->local, addresses, n * sizeof(*addresses));
         s->n_local = n;
     } else {
-        error = failure(JP_INVALID, __func__, "not before connecting");
+        error = failure(JP_INVALID, __func__, "addresses are bound before connecting, not after");
     }
     gate_unlock(&s->gate);
     return error;
@@ -355,11 +354,13 @@ static int connect_and_wait(struct connect *c, int64_t timeout, const char *what
     c->timeout = timeout < 0 ? for_ever : timeout ? (uint64_t)timeout : 1;
     error = background_call(s->loop, start_connecting, c, what);
     gate_lock(&s->gate);
-    if (error)
+    if (error) {
         s->state = SOCKET_NEW;
-    else
+        gate_changed(&s->gate, s->gate.ready);
+    } else {
         while (s->state == SOCKET_CONNECTING)
             gate_wait(&s->gate, UINT64_MAX);
+    }
     if (!error && s->error)
         error = failure(s->error, what, "%s", s->detail);
     gate_unlock(&s->gate);
@@ -437,7 +438,9 @@ int jp_socket_finish(jp_socket *s, int64_t timeout)
         return error;
     gate_lock(&s->gate);
     while (!error && s->state != SOCKET_OVER)
-        if (!gate_wait(&s->gate, until))
+        if (s->state == SOCKET_NEW)
+            error = failure(JP_INVALID, __func__, "it was never connected");
+        else if (!gate_wait(&s->gate, until))
             error = failure(JP_SEND_WOULD_BLOCK, __func__, "not everything is acknowledged yet");
     if (!error && s->closed.by != JP_CLOSED_HERE)
         error = failure(JP_SEND_CLOSED, __func__, "the session ended before: %s", s->reason);

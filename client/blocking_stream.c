@@ -121,9 +121,9 @@ static jp_stream *stream_of(const struct request *r)
     jp_stream *stream = session ? jp_stream_find(session, (unsigned)r->stream) : NULL;
 
     if (!session)
-        failure(JP_SEND_CLOSED, __func__, "the session is over");
+        failure(JP_SEND_CLOSED, NULL, "the session is over");
     else if (!stream)
-        failure(JP_SEND_CLOSED, __func__, "stream %d is not open", r->stream);
+        failure(JP_SEND_CLOSED, NULL, "stream %d is not open", r->stream);
     return stream;
 }
 
@@ -134,7 +134,7 @@ static int open_stream(void *argument)
     int error;
 
     if (!r->socket->session)
-        return failure(JP_SEND_CLOSED, __func__, "the session is not open");
+        return failure(JP_SEND_CLOSED, NULL, "the session is not open");
     error = jp_stream_open(&stream, r->socket->session, r->stream, r->options);
     return error ? error : (int)jp_stream_id(stream);
 }
@@ -256,7 +256,7 @@ static int go_on(void *argument)
     }
     gate_unlock(&s->gate);
     if (!channel)
-        return failure(JP_NO_MEMORY, __func__, "no memory for stream %d", r->stream);
+        return failure(JP_NO_MEMORY, NULL, "no memory for stream %d", r->stream);
     if (stream && !full)
         jp_stream_resume(stream);
     if (stream && channel->wanted)

@@ -63,6 +63,13 @@ static int connect_error_of(int send_error)
     case JP_SEND_UNREACHABLE:
     case JP_BIND_UNSUPPORTED:
         return JP_CONNECT_UNREACHABLE;
+    case JP_BIND_IN_USE:
+    case JP_BIND_UNAVAILABLE:
+    case JP_BIND_PROHIBITED:
+    case JP_BIND_FAILED:
+    case JP_NO_DESCRIPTORS:
+    case JP_NO_MEMORY:
+        return send_error;
     default:
         return JP_CONNECT_FAILED;
     }
@@ -88,7 +95,7 @@ static int open_socket(jp_session *s)
     else if (local->family == family)
         error = socket_open(socket, s->endpoint, local, NULL);
     else
-        error = failure(JP_SEND_UNREACHABLE, __func__, "addresses of two families");
+        error = failure(JP_SEND_UNREACHABLE, NULL, "addresses of two families");
     if (error)
         *socket = NULL;
     return error;

@@ -175,7 +175,7 @@ static int endpoint_init(struct endpoint *e)
     e->out.buffer = malloc(SEND_BUFFER);
     e->aead = aead_new(aead_best());
     if (!error && (!e->sessions || !e->streams || !e->out.buffer || !e->aead))
-        error = failure(JP_NO_MEMORY, __func__, "no memory for sessions");
+        error = failure(JP_NO_MEMORY, NULL, "no memory for sessions");
     if (!error)
         error = jp_timer_create(&e->timer, e->loop, turn, sizeof(e));
     if (error)
@@ -198,7 +198,7 @@ static int endpoint_new(struct endpoint **out, struct jp_loop *loop)
     pthread_once(&once, prepare_process);
     e = aligned_alloc(64, (sizeof(*e) + 63) & ~(size_t)63);
     if (!e)
-        return failure(JP_NO_MEMORY, __func__, "no memory for sessions");
+        return failure(JP_NO_MEMORY, NULL, "no memory for sessions");
     memset(e, 0, sizeof(*e));
     e->loop = loop;
     error = endpoint_init(e);

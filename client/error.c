@@ -53,7 +53,7 @@ const char *jp_error_detail(void)
 
 int failure(int code, const char *what, const char *format, ...)
 {
-    size_t used = (size_t)snprintf(detail, sizeof(detail), "%s: ", what);
+    size_t used = what ? (size_t)snprintf(detail, sizeof(detail), "%s: ", what) : 0;
     va_list args;
 
     if (used >= sizeof(detail))
@@ -62,6 +62,13 @@ int failure(int code, const char *what, const char *format, ...)
     vsnprintf(detail + used, sizeof(detail) - used, format, args);
     va_end(args);
     return code;
+}
+
+const char *failure_text(const char *said)
+{
+    const char *text = strncmp(said, "jp_", 3) ? NULL : strstr(said, ": ");
+
+    return text ? text + 2 : said;
 }
 
 struct translation {

@@ -17,7 +17,8 @@ enum operation {
     OP_IDENTITY = 8,
 };
 
-/* Keep the detail "what: text" for this thread, and return code. */
+/* Keep the detail "what: text" for this thread, and return code. What: the public function or the
+ * object it is about; NULL: the text says it all. */
 int failure(int code, const char *what, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -26,5 +27,8 @@ int error_of_errno(enum operation operation, int e);
 
 /* failure() with that code and the system's text. */
 int failure_errno(enum operation operation, int e, const char *what);
+
+/* A detail without the public function that it begins with, for another to say it again. */
+const char *failure_text(const char *detail);
 
 #endif

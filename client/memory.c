@@ -55,7 +55,7 @@ int memory_init(struct memory *m)
     m->base = mmap(NULL, m->size, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m->base == MAP_FAILED)
-        return failure(JP_NO_MEMORY, __func__, "no addresses for %zu bytes", m->size);
+        return failure(JP_NO_MEMORY, NULL, "no addresses for %zu bytes", m->size);
     madvise(m->base, m->size, MADV_DONTDUMP); /* messages in clear */
     lay_out(&m->pools, m->base);
     m->pools.table_mask = TABLE_HEADS - 1;

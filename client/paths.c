@@ -69,11 +69,10 @@ static int open_path(jp_session *s, const jp_address *local, const jp_address *p
     int error;
 
     if (local && local->family != peer->family)
-        return failure(JP_INVALID, __func__, "addresses of two families");
+        return failure(JP_INVALID, NULL, "addresses of two families");
     *place = find_room(s);
     if (!*place)
-        return failure(JP_NO_DESCRIPTORS, __func__, "the session has %d sockets already",
-                       SESSION_TCP);
+        return failure(JP_NO_DESCRIPTORS, NULL, "the session has %d sockets already", SESSION_TCP);
     **place = NULL;
     error = socket_open(*place, s->endpoint, local ? local : &any, NULL);
     if (!error)

@@ -139,7 +139,7 @@ int session_build(jp_session *s, uint64_t now)
 
     if (!conn || conn_init(conn, &config, now) < 0) {
         free(conn);
-        return failure(JP_NO_MEMORY, __func__, "no memory for a session");
+        return failure(JP_NO_MEMORY, NULL, "no memory for a session");
     }
     if (s->conn)
         replace(s, conn, now);
@@ -172,6 +172,16 @@ void session_confirm(jp_session *s)
 
 /* ---- end ---- */
 
+/* Cut where a character ends (UTF-8, RFC 3629). */
+static char *copy_reason(const char *reason)
+{
+    size_t n = strnlen(reason, REASON_BYTES - 1);
+
+    for (int i = 0; i < 3 && n && ((unsigned char)reason[n] & 0xc0) == 0x80; i++)
+        n--;
+    return strndup(reason, n);
+}
+
 void session_over(jp_session *s, enum jp_closed_by by, uint64_t code, const char *reason)
 {
     if (s->state == SESSION_ENDED)
@@ -180,14 +190,14 @@ void session_over(jp_session *s, enum jp_closed_by by, uint64_t code, const char
     s->closed_by = (uint8_t)by;
     s->code = code;
     if (!s->reason)
-        s->reason = strndup(reason, REASON_BYTES - 1);
+        s->reason = copy_reason(reason);
     session_touch(s);
 }
 
 void session_fail(jp_session *s, int error)
 {
     s->error = error;
-    session_over(s, JP_CLOSED_HERE, JP_CODE_NONE, jp_error_detail());
+    session_over(s, JP_CLOSED_HERE, JP_CODE_NONE, failure_text(jp_error_detail()));
 }
 
 void session_tell_end(jp_session *s)
@@ -254,6 +264,9 @@ int jp_session_close(jp_session *session, uint64_t code, const char *reason)
 {
     int error = session_check(session, __func__);
 
+    if (!error && code >> 62) /* a varint holds no more (RFC 9000, 16) */
+        error = failure(JP_INVALID, __func__, "code is %llu, want at most 2^62 - 1",
+                        (unsigned long long)code);
     if (error || session->state == SESSION_ENDED)
         return error;
     if (session->state != SESSION_OPEN) {
@@ -261,7 +274,7 @@ int jp_session_close(jp_session *session, uint64_t code, const char *reason)
         session_fail(session, JP_CONNECT_ABORTED);
         return 0;
     }
-    session->reason = strndup(reason ? reason : "", REASON_BYTES - 1);
+    session->reason = copy_reason(reason ? reason : "");
     session->closed_here = true;
     conn_close(session->conn, code, session->reason ? session->reason : "", session_now(session));
     session_touch(session);

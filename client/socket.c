@@ -33,7 +33,7 @@ static int find_place(struct endpoint *e)
         return place;
     more = place < UINT16_MAX ? realloc(e->sockets, (place + 1) * sizeof(*more)) : NULL;
     if (!more)
-        return failure(JP_NO_DESCRIPTORS, __func__, "no room for one more socket");
+        return failure(JP_NO_DESCRIPTORS, NULL, "no room for one more socket");
     e->sockets = more;
     e->sockets[e->n_sockets++] = NULL;
     return place;
@@ -59,7 +59,7 @@ int socket_open(struct socket **socket, struct endpoint *e, const jp_address *ad
     int place, error = 0;
 
     if (!s)
-        return failure(JP_NO_MEMORY, __func__, "no memory for a socket");
+        return failure(JP_NO_MEMORY, NULL, "no memory for a socket");
     s->endpoint = e;
     s->users = 1;
     s->borrowed = opened != NULL;

@@ -77,7 +77,7 @@ int udp_open(struct udp *udp, const jp_address *address, unsigned flags)
 
     *udp = (struct udp){.fd = -1};
     if (address->family == JP_NO_FAMILY)
-        return failure(JP_INVALID, __func__, "no address");
+        return failure(JP_INVALID, NULL, "no address");
     udp->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (udp->fd < 0)
         return bind_error(address, errno);
@@ -123,7 +123,7 @@ int udp_open_group(struct udp *sockets, unsigned n, const jp_address *address, u
         error = udp_open(&sockets[i], &bound, flags | UDP_REUSEPORT);
         bound = sockets[i].local;
         if (!error && i == 0 && !attach_steering(sockets[0].fd, n))
-            error = failure(JP_LISTEN_STEERING, __func__, "SO_ATTACH_REUSEPORT_CBPF refused");
+            error = failure(JP_LISTEN_STEERING, NULL, "SO_ATTACH_REUSEPORT_CBPF refused");
     }
     if (error)
         while (i-- > 0)

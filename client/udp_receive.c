@@ -34,7 +34,7 @@ int udp_rx_init(struct udp_rx *rx)
     rx->count = 0;
     rx->buffers = b;
     if (!b)
-        return failure(JP_NO_MEMORY, __func__, "%zu bytes of buffers", sizeof(*b));
+        return failure(JP_NO_MEMORY, NULL, "%zu bytes of buffers", sizeof(*b));
     for (int i = 0; i < UDP_RX_MESSAGES; i++) {
         b->vectors[i] = (struct iovec){b->bytes[i], MESSAGE_BYTES};
         b->messages[i].msg_hdr = (struct msghdr){
@@ -138,7 +138,7 @@ int udp_receive(struct udp *udp, struct udp_rx *rx)
         n = recvmmsg(udp->fd, messages, UDP_RX_MESSAGES, 0, NULL);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return errno == EAGAIN ? 0 : failure_errno(OP_RECEIVE, errno, __func__);
+        return errno == EAGAIN ? 0 : failure_errno(OP_RECEIVE, errno, NULL);
     for (int i = 0; i < n && rx->count < UDP_RX_PACKETS; i++)
         take(udp, rx, &messages[i]);
     return (int)rx->count;

@@ -166,7 +166,7 @@ int udp_send(struct udp *udp, const struct udp_packet *packets, unsigned n)
             trains = false;
             udp->gso = sent != -EIO;
         } else {
-            return done ? (int)done : failure_errno(OP_SEND, -sent, __func__);
+            return done ? (int)done : failure_errno(OP_SEND, -sent, NULL);
         }
     }
     return (int)done;

@@ -214,8 +214,9 @@ int jp_connect_resume(jp_session **session, jp_loop *loop, jp_context *context, 
                       const jp_address *local, uint64_t timeout, const void *resumption,
                       size_t size);
 /* End it now: the peer is told, what was not sent is not. The reason is copied, cut to 255 bytes;
- * NULL is "". `close`, or `connect_error` with JP_CONNECT_ABORTED, follows in a coming turn;
- * nothing else does. Again it is nothing. */
+ * where a character ends; NULL is "". JP_INVALID: the code is 2^62 or more. `close`, or
+ * `connect_error` with JP_CONNECT_ABORTED, follows in a coming turn; nothing else does. Again it is
+ * nothing. */
 int jp_session_close(jp_session *session, uint64_t code, const char *reason);
 /* End it when all that was sent has been acknowledged. Nothing more can be sent. */
 int jp_session_finish(jp_session *session);

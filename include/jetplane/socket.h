@@ -118,7 +118,8 @@ int jp_socket_figures(jp_socket *socket, jp_figures *figures, size_t size);
 jp_address jp_socket_peer(jp_socket *socket);
 jp_key jp_socket_key(jp_socket *socket);
 
-/* Wait until all that was sent is acknowledged, then close. JP_SEND_WOULD_BLOCK: it goes on. */
+/* Wait until all that was sent is acknowledged, then close. JP_SEND_WOULD_BLOCK: it goes on;
+ * JP_SEND_CLOSED: the session ended before; JP_INVALID: it was never connected. */
 int jp_socket_finish(jp_socket *socket, int64_t timeout);
 /* As jp_session_close. Those who wait are answered ..._CLOSED; what came before can still be read.
  * Again it is nothing. */

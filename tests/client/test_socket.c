@@ -289,6 +289,61 @@ static void sends_from_several_addresses(void **state)
     world_free(&w);
 }
 
+/* A socket that fails says why, not where in the library. */
+static void says_what_was_wrong(void **state)
+{
+    jp_settings settings = {.size = 1};
+    jp_address elsewhere;
+    jp_socket *socket;
+    struct world w;
+
+    (void)state;
+    world_connect(&w);
+    assert_int_equal(jp_socket_bind(w.client, &elsewhere, 1), JP_INVALID);
+    assert_string_equal(jp_error_detail(),
+                        "jp_socket_bind: addresses are bound before connecting, not after");
+    assert_int_equal(jp_socket_create(&socket, &settings), JP_INVALID);
+    assert_string_equal(jp_error_detail(), "settings, or their `size`, are wrong");
+    settings = client_settings(&w);
+    assert_int_equal(jp_socket_create(&socket, &settings), 0);
+    assert_int_equal(jp_socket_finish(socket, -1), JP_INVALID);
+    assert_string_equal(jp_error_detail(), "jp_socket_finish: it was never connected");
+    assert_int_equal(jp_address_parse(&elsewhere, "198.18.255.1:5", 0), 0);
+    assert_int_equal(jp_socket_bind(socket, &elsewhere, 1), 0);
+    assert_int_equal(jp_socket_connect(socket, w.name, 10 * SECOND), JP_BIND_UNAVAILABLE);
+    assert_string_equal(jp_error_detail(),
+                        "jp_socket_connect: 198.18.255.1:5: Cannot assign requested address");
+    jp_socket_free(socket);
+    assert_int_equal(jp_address_parse(&elsewhere, "[::1]:0", 0), 0);
+    assert_int_equal(jp_socket_create(&socket, &settings), 0);
+    assert_int_equal(jp_socket_bind(socket, &elsewhere, 1), 0);
+    assert_int_equal(jp_socket_connect(socket, w.name, 10 * SECOND), JP_CONNECT_UNREACHABLE);
+    assert_string_equal(jp_error_detail(), "jp_socket_connect: addresses of two families");
+    jp_socket_free(socket);
+    world_free(&w);
+}
+
+/* The peer gets the code and the reason that were given, or there was an error. */
+static void closes_as_it_was_told(void **state)
+{
+    const uint64_t most = (1ULL << 62) - 1;
+    char reason[300] = "";
+    struct world w;
+
+    (void)state;
+    world_connect(&w);
+    memset(reason, 'x', 253);
+    memcpy(reason + 253, "\xe2\x82\xac", 3); /* bytes 253 to 255: only 255 fit */
+    assert_int_equal(jp_socket_close(w.client, most + 1, reason), JP_INVALID);
+    assert_int_equal(jp_socket_closed(w.client).by, 0);
+    assert_int_equal(jp_socket_close(w.client, most, reason), 0);
+    read_until_closed(w.accepted);
+    assert_true(jp_socket_closed(w.accepted).code == most);
+    reason[253] = '\0';
+    assert_string_equal(jp_socket_closed(w.accepted).reason, reason);
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +356,8 @@ int main(void)
         cmocka_unit_test(descriptors_say_when),
         cmocka_unit_test(threads_share_a_socket),
         cmocka_unit_test(frees_in_any_order),
+        cmocka_unit_test(says_what_was_wrong),
+        cmocka_unit_test(closes_as_it_was_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
