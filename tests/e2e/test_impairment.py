@@ -103,7 +103,6 @@ def transfers(tmp_path_factory):
 
 # What shows that a wire was as bad as it should be.
 PROOF = {
-    "handshakes_lost": lambda did, total: did["hellos_lost"] > 0 or did["passed"] > 0,
     "corruption": lambda did, total: did["damaged"] > 200 and total["auth_failed"] > 0,
     "blackholes": lambda did, total: did["lost"] > 0,
     "rebinding": lambda did, total: did["rebound"] >= 2 and total["paths_changed"] >= 2,
@@ -163,9 +162,7 @@ def test_handshakes_lost_in_bursts(make_plane, tmp_path, capsys):
         wait_for(lambda: loop.run_once(0.05) or plane.total()["sessions"] == 0, 20, "the sessions to end")
         knocking.context.close()
         loop.close()
-        did = wire.close()
-        share = did["hellos_lost"] / (did["hellos_lost"] + 2 * clients)
-        assert did["hellos_lost"] >= clients / 2, share
+        assert wire.close()["hellos_lost"] >= clients / 2
     finally:
         wire.close()
 
