@@ -10,6 +10,14 @@ static void prepare_process(void)
     fec_init();
 }
 
+void buffer_free(struct buffer *b)
+{
+    if (b->size)
+        sodium_memzero(b->bytes, b->size); /* what was or will be encrypted */
+    free(b->bytes);
+    *b = (struct buffer){0};
+}
+
 static void endpoint_free(struct endpoint *e)
 {
     e->loop->endpoint = NULL;
@@ -25,11 +33,9 @@ static void endpoint_free(struct endpoint *e)
     free(e->sessions);
     free(e->streams);
     free(e->sockets);
-    free(e->message.bytes);
-    free(e->expanded.bytes);
-    if (e->out.buffer)
-        sodium_memzero(e->out.buffer, AEAD_BURST_MAX);
-    free(e->out.buffer);
+    buffer_free(&e->message);
+    buffer_free(&e->expanded);
+    buffer_free(&(struct buffer){e->out.buffer, e->out.buffer ? SEND_BUFFER : 0});
     free(e);
 }
 

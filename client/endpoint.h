@@ -81,6 +81,9 @@ struct endpoint {
     struct bucket resets; /* believed */
 };
 
+/* Wiped. */
+void buffer_free(struct buffer *b);
+
 /* The loop's, made when there is none; counts one user. */
 int endpoint_hold(struct endpoint **e, struct jp_loop *loop);
 void endpoint_release(struct endpoint *e);

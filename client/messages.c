@@ -11,9 +11,10 @@ static bool make_room(struct buffer *b, size_t size)
 
     if (size <= b->size)
         return true;
-    bytes = realloc(b->bytes, size);
+    bytes = malloc(size); /* realloc would leave what was there behind */
     if (!bytes)
         return false;
+    buffer_free(b);
     *b = (struct buffer){bytes, size};
     return true;
 }
