@@ -18,6 +18,7 @@ enum {
     ECHO_HEADER = 16,   /* number, time it was sent */
     ECHO_WINDOW = 16,   /* messages under way on a stream */
     ECHO_SLOTS = 64,    /* one that is this far behind the latest is lost, unless it is reliable */
+    HELD_MAX = 128 << 20, /* bytes of echoes that wait for room, of all tests */
     CONTROL_MAX = 16384,
     TESTS_MAX = 64,                  /* at once, of a server */
     CODE_DONE = JP_CODE_APPLICATION, /* all went well */

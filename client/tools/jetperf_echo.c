@@ -135,10 +135,14 @@ void echo_check(jp_stream *stream, const uint8_t *data, size_t size)
 
 /* ---- who answers ---- */
 
+static size_t held_bytes;
+
 void echo_release(struct held *held)
 {
-    if (held)
-        LIST_REMOVE(held, next);
+    if (!held)
+        return;
+    LIST_REMOVE(held, next);
+    held_bytes -= held->size;
     free(held);
 }
 
@@ -153,11 +157,12 @@ void echo_answer(jp_stream *stream, const void *data, size_t size)
             test_refused(t, error);
         return;
     }
-    held = malloc(sizeof(*held) + size);
+    held = size <= HELD_MAX - held_bytes ? malloc(sizeof(*held) + size) : NULL;
     if (!held) {
-        jp_session_close(t->session, JP_CODE_LIMIT, "no memory");
+        jp_session_close(t->session, JP_CODE_LIMIT, "no memory for the echoes that wait");
         return;
     }
+    held_bytes += size;
     memcpy(held->data, data, size);
     held->size = size;
     LIST_INSERT_HEAD(&t->held, held, next);

@@ -4,7 +4,8 @@
 
 #include "jetperf.h"
 
-static_assert(ECHO_HEADER == 16 && NUMBER_HEADER == 8, "as plan_flaw says");
+static_assert(ECHO_HEADER == 16 && NUMBER_HEADER == 8 && HELD_MAX == 128 << 20,
+              "as plan_flaw says");
 
 enum { VERSION = 1 };
 
@@ -44,6 +45,8 @@ const char *plan_flaw(const struct plan *p)
         return "neither time nor bytes";
     if (p->echo && p->size < ECHO_HEADER)
         return "echoes have at least 16 bytes";
+    if (p->echo && !p->service && (uint64_t)p->streams * p->size > HELD_MAX)
+        return "echoes of all streams together have at most 128 MiB";
     if (is_numbered(p) && p->size < NUMBER_HEADER)
         return "messages with a ttl have at least 8 bytes";
     return NULL;

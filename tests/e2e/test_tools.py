@@ -194,6 +194,8 @@ class Planner:
     ({"up": False}, "neither end is to send"),
     ({"up": False, "echo": True, "size": 15}, "echoes have at least 16 bytes"),
     ({"up": False, "down": True, "echo": True, "size": 4}, "echoes go both ways already"),
+    ({"up": False, "echo": True, "size": 1 << 20, "streams": 129},
+     "echoes of all streams together have at most 128 MiB"),
     ({"ttl": 1000, "size": 7}, "messages with a ttl have at least 8 bytes"),
     ({"time": 0}, "neither time nor bytes"),
 ])

@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(plan.streams >= 1 && plan.streams <= STREAMS_MAX);
     FUZZ_CHECK(plan.size >= 1 && plan.size <= JP_MESSAGE_MAX);
     FUZZ_CHECK(plan.size >= ECHO_HEADER || !plan.echo);
+    FUZZ_CHECK(!plan.echo || (uint64_t)plan.streams * plan.size <= HELD_MAX);
     FUZZ_CHECK(plan.size >= NUMBER_HEADER || plan.echo || !plan.options.ttl);
     FUZZ_CHECK(plan.echo ? !plan.up && !plan.down : plan.up || plan.down);
     FUZZ_CHECK(!plan.bytes != !plan.time);
