@@ -292,7 +292,7 @@ def by_udp(plane):
     return after["relay_rx"] - before["relay_rx"] < (after["transport"] - before["transport"]) / 2
 
 
-@pytest.mark.parametrize("way", ["up", "down", "echo"])
+@pytest.mark.parametrize("way", ["up", "down"])
 def test_turn_to_tcp_and_back(make, way):
     """UDP works, is cut in the middle, and comes back: the session goes on."""
     plane = make()
@@ -307,16 +307,15 @@ def test_turn_to_tcp_and_back(make, way):
     assert books(plane)["sessions_installed"] == 1
 
 
-@pytest.mark.parametrize("cut", ["there", "back"])
-@pytest.mark.parametrize("way", ["up", "down", "echo"])
+@pytest.mark.parametrize(("way", "cut"), [("up", "back"), ("down", "there")])
 def test_udp_goes_one_way_only(make, way, cut):
     """That is not enough to return to it, however often that is tried."""
     plane = make()
-    perf = Jetperf(plane, way, "-t", 45, "-P", 10)
+    perf = Jetperf(plane, way, "-t", 36, "-P", 10)
     wait_for(lambda: plane.total()["transport"] > 500, 20, "data")
     plane.udp.cut([cut])
     wait_for(lambda: relayed(plane) > 500, 20, "TCP")
-    for _ in range(6):
+    for _ in range(5):
         before = plane.total()["delivered_bytes"] + plane.total()["relay_tx"] + plane.total()["tx_packets"]
         time.sleep(5)
         now = plane.total()["delivered_bytes"] + plane.total()["relay_tx"] + plane.total()["tx_packets"]
@@ -329,12 +328,12 @@ def test_udp_goes_one_way_only(make, way, cut):
 # ---- what is killed ----
 
 
-@pytest.mark.parametrize("way", ["up", "down", "echo"])
+@pytest.mark.parametrize("way", ["up", "echo"])
 def test_jetplaned_is_killed(make, way):
     """The connections end with it, the sessions do not: clients connect again."""
     plane = make()
     plane.udp.cut()
-    perf = Jetperf(plane, way, "-t", 35, "-P", 10)
+    perf = Jetperf(plane, way, "-t", 20, "-P", 10)
     wait_for(lambda: relayed(plane) > 500, 20, "data")
     plane.daemon.kill()
     time.sleep(1)
