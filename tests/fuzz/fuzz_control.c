@@ -428,6 +428,12 @@ static void begin(struct input *in)
     run();
 }
 
+static bool at_rest(void)
+{
+    return fz.d.dp.state == DP_AWAY && api_clients(&fz.d.api) == 0 &&
+           tcp_connections(&fz.d.tcp) == 0;
+}
+
 static void end(void)
 {
     run();
@@ -436,10 +442,9 @@ static void end(void)
     close(fz.data_plane);
     if (fz.relay >= 0)
         close(fz.relay);
-    for (unsigned i = 0; i < END_TURNS && fz.d.dp.state != DP_AWAY; i++)
+    for (unsigned i = 0; i < END_TURNS && !at_rest(); i++)
         run(); /* it reads what was said before, some at a time */
-    FUZZ_CHECK(fz.d.dp.state == DP_AWAY && api_clients(&fz.d.api) == 0);
-    FUZZ_CHECK(tcp_connections(&fz.d.tcp) == 0);
+    FUZZ_CHECK(at_rest());
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
