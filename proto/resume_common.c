@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "resume_internal.h"
+#include "sha256.h"
 
 int resume_early_key(struct aead *aead, struct aead_key *key, const uint8_t *hello,
                      const uint8_t secret[KDF_HASH_LEN])
@@ -14,7 +15,7 @@ int resume_early_key(struct aead *aead, struct aead_key *key, const uint8_t *hel
     memcpy(front, hello, len);
     front[CH_COOKIE_LEN] = 0; /* as the hello was before a Retry */
     memset(front + CH_COOKIE, 0, HS_COOKIE_LEN);
-    crypto_hash_sha256(hash, front, len);
+    SHA256(front, len, hash);
     kdf_derive(material, sizeof(material), secret, "early", hash, sizeof(hash));
     rc = aead_key_init(aead, key, hello[RH_SUITE], material);
     sodium_memzero(material, sizeof(material));
@@ -37,11 +38,11 @@ void resume_schedule_start(struct hs_schedule *k, const uint8_t *hello, const ui
 void resume_schedule_finished(struct hs_schedule *k, const uint8_t sealed[ACCEPT_LEN],
                               uint8_t finished[KDF_HASH_LEN])
 {
-    uint8_t key[crypto_auth_hmacsha256_KEYBYTES];
+    uint8_t key[KDF_HASH_LEN];
 
     hs_hash2(k->t1, k->t0, sizeof(k->t0), sealed + ACCEPT_SPI, ACCEPT_LEN - ACCEPT_SPI);
     kdf_derive(key, sizeof(key), k->hs, "finished", k->t1, sizeof(k->t1));
-    crypto_auth_hmacsha256(finished, k->t1, sizeof(k->t1), key);
+    hmac_sha256(finished, key, sizeof(key), k->t1, sizeof(k->t1), NULL, 0);
     sodium_memzero(key, sizeof(key));
 }
 
