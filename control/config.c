@@ -232,20 +232,11 @@ static void take_tcp(struct complaints *c, const struct tcp_document *d, struct 
 /* Who becomes another gives the control socket to that user's group, unless told otherwise. */
 static void take_user(struct complaints *c, const struct document *d, struct config *config)
 {
-    const struct group *group;
-    int rc;
+    const struct group *group = NULL;
 
-    if (d->group && !d->user)
-        complain(c, "group", "wants a user, too");
-    if (!d->user)
-        return;
-    rc = confine_find(d->user, d->group, &config->user);
-    if (rc == -ENOENT)
-        complain(c, "user", "no user is named '%s'", d->user);
-    else if (rc == -ESRCH)
-        complain(c, "group", "no group is named '%s'", d->group);
-    config->becomes = rc == 0;
-    group = rc == 0 && !d->control_group ? getgrgid(config->user.gid) : NULL;
+    config->becomes = config_user(c, d->user, d->group, &config->user);
+    if (config->becomes && !d->control_group)
+        group = getgrgid(config->user.gid);
     if (group)
         take_string(group->gr_name, config->control_group, sizeof(config->control_group));
 }

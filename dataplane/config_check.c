@@ -314,22 +314,6 @@ static void check_together(struct complaints *c, struct config *config)
     check_mbufs(c, config);
 }
 
-static void check_user(struct complaints *c, const struct raw_config *raw, struct config *config)
-{
-    int ret;
-
-    if (raw->group && !raw->user)
-        complain(c, "group", "wants a user, too");
-    if (!raw->user)
-        return;
-    ret = confine_find(raw->user, raw->group, &config->user);
-    if (ret == -ENOENT)
-        complain(c, "user", "no user is named '%s'", raw->user);
-    else if (ret == -ESRCH)
-        complain(c, "group", "no group is named '%s'", raw->group);
-    config->becomes = ret == 0;
-}
-
 int config_check(const char *path, const struct raw_config *raw, struct config *config)
 {
     struct complaints c = {.path = path};
@@ -339,7 +323,7 @@ int config_check(const char *path, const struct raw_config *raw, struct config *
     check_name(&c, config->name);
     string(&c, "control_socket", raw->control_socket, "/run/jetplane/dp.sock",
            config->control_socket, sizeof(config->control_socket));
-    check_user(&c, raw, config);
+    config->becomes = config_user(&c, raw->user, raw->group, &config->user);
     config->hugepages = boolean(&c, "hugepages", raw->hugepages, true);
 #define NUMBER(field, ...)                                                                         \
     config->field = (typeof(config->field))number(&c, "", #field, raw->field, __VA_ARGS__);

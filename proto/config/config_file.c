@@ -164,3 +164,19 @@ void config_number(struct complaints *c, const char *key, const char *text, uint
     else
         *to = (uint32_t)value;
 }
+
+bool config_user(struct complaints *c, const char *user, const char *group, struct confine_user *to)
+{
+    int rc;
+
+    if (group && !user)
+        complain(c, "group", "wants a user, too");
+    if (!user)
+        return false;
+    rc = confine_find(user, group, to);
+    if (rc == -ENOENT)
+        complain(c, "user", "no user is named '%s'", user);
+    else if (rc == -ESRCH)
+        complain(c, "group", "no group is named '%s'", group);
+    return rc == 0;
+}

@@ -4,9 +4,12 @@
 #define CONFIG_FILE_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <cyaml/cyaml.h>
+
+#include "confine.h"
 
 /* Read the file at path into *raw, which stays NULL when it is empty; config_file_free it. 0, or
  * -errno (-EINVAL: the file is wrong) after complaining. */
@@ -27,6 +30,11 @@ __attribute__((format(printf, 3, 4))) void complain(struct complaints *c, const 
  * without leading zeros, or a complaint. */
 void config_number(struct complaints *c, const char *key, const char *text, uint32_t least,
                    uint32_t most, uint32_t *to);
+
+/* Who the keys `user` and `group`, NULL where they are not there, say to become, into *to. False:
+ * nobody, or nobody there is, after a complaint. */
+bool config_user(struct complaints *c, const char *user, const char *group,
+                 struct confine_user *to);
 
 /* config_where.c: the line of a key in the file at `path`; 0 when it cannot be read. A key that is
  * not there has the line of where it should be. */
