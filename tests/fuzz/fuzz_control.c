@@ -18,6 +18,7 @@
 #include "fixed_random.h"
 #include "fuzz.h"
 #include "fuzz_input.h"
+#include "fuzz_ipc.h"
 #include "fuzz_quiet.h"
 #include "handshake.h"
 
@@ -103,19 +104,6 @@ static void prepare(void)
 }
 
 /* ---- what the daemon says ---- */
-
-static const struct {
-    uint16_t type;
-    size_t size;
-} to_data_plane[] = {
-    {JP_IPC_CONTROL_HELLO, sizeof(struct jp_ipc_control_hello)},
-    {JP_IPC_INSTALL, sizeof(struct jp_ipc_install)},
-    {JP_IPC_RETIRE, sizeof(struct jp_ipc_retire)},
-    {JP_IPC_SEND, sizeof(struct jp_ipc_packet)},
-    {JP_IPC_LIST, sizeof(struct jp_ipc_list)},
-    {JP_IPC_QUERY, sizeof(struct jp_ipc_query)},
-    {JP_IPC_STOP, sizeof(struct jp_ipc_header)},
-};
 
 static void check_message(const uint8_t *bytes, size_t n)
 {

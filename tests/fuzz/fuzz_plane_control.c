@@ -8,24 +8,12 @@
 #include "control.h"
 #include "fuzz.h"
 #include "fuzz_input.h"
+#include "fuzz_ipc.h"
 #include "fuzz_plane.h"
 #include "fuzz_quiet.h"
 #include "relay.h"
 
 enum { SAY_MAX = sizeof(struct jp_ipc_install) + 8 };
-
-static const struct {
-    uint16_t type;
-    size_t size;
-} messages[] = {
-    {JP_IPC_CONTROL_HELLO, sizeof(struct jp_ipc_control_hello)},
-    {JP_IPC_INSTALL, sizeof(struct jp_ipc_install)},
-    {JP_IPC_RETIRE, sizeof(struct jp_ipc_retire)},
-    {JP_IPC_SEND, sizeof(struct jp_ipc_packet)},
-    {JP_IPC_LIST, sizeof(struct jp_ipc_list)},
-    {JP_IPC_QUERY, sizeof(struct jp_ipc_query)},
-    {JP_IPC_STOP, sizeof(struct jp_ipc_header)},
-};
 
 static char path[64];
 
@@ -108,12 +96,12 @@ static void say(int fd, struct input *in)
     size_t n = take_bytes(in, take16(in) % (SAY_MAX - 8), &at);
 
     if (what < 0xf0) {
-        unsigned i = what % RTE_DIM(messages);
-        struct jp_ipc_header h = {JP_IPC_MAGIC, JP_IPC_VERSION, messages[i].type};
+        unsigned i = what % RTE_DIM(to_data_plane);
+        struct jp_ipc_header h = {JP_IPC_MAGIC, JP_IPC_VERSION, to_data_plane[i].type};
 
         memcpy(bytes, &h, sizeof(h));
         memcpy(bytes + sizeof(h), at, n);
-        n = messages[i].size;
+        n = to_data_plane[i].size;
     } else {
         memcpy(bytes, at, n);
     }
