@@ -30,6 +30,9 @@ SIZES = (64, 256, 512, 1024, 1400)
 MANY = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 ALGS = ("aes-256-gcm", "chacha20-poly1305")
 
+# what must not be told from each other by time, and what must be, to see that it can
+TIMING = ["control-leak", "control-same", "mlkem-message", "mlkem-forged", "cookie-bytes"] + [
+    f"tag-bytes {backend} {alg}" for alg in ALGS for backend in ("ipsec-mb", "sodium")] + ["tag-bytes libcrypto aes-256-gcm"]
 ROUND, INGRESS_ROUNDS = 1024, 300  # packets of a round of bench_ingress, and how many rounds
 GCM, CHACHA = ALGS
 INGRESS_GOALS = {(GCM, 1400): {"ratio": (">=", 0.70)}, (GCM, 64): {"ratio": (">=", 0.35)},
@@ -118,6 +121,12 @@ SETS = {
         [Case("1 stream", "loopback --bytes 2G", 2 << 30, "byte", pinned=False, goals={"receiver": (">=", 6)}),
          Case("100 streams", "loopback --bytes 2G -P 100", 2 << 30, "byte", pinned=False)],
         ("goodput", "receiver", "sender"), y_label="Gbit/s"),
+    "timing": Set(
+        "Does time tell secrets? Welch's t of two classes of inputs: below 4.5 no difference was found, above 10 there is one.",
+        [Case(what, f"bench_timing {n} {what}", n, "measurement",
+              goals={"t": (">=", 10) if what == "control-leak" else ("<=", 4.5)})
+         for what in TIMING for n in [300_000 if "mlkem" in what else 1_000_000]],
+        ("t",), y_label="|t|"),
     "peer-secgw": Set(
         "DPDK's ipsec-secgw example, built outside the tree, and our receive path, both fed from memory, in turns.",
         [Case("secgw", "peer_secgw --turns 5", 10 * 300 * 1024, pinned=False,
