@@ -119,13 +119,15 @@ void test_done(struct test *t)
     jp_session_close(t->session, CODE_DONE, "done");
 }
 
-static void close_client(const jp_close *close)
+static void close_client(const struct test *t, const jp_close *close)
 {
     static const char *const who[] = {[JP_CLOSED_HERE] = "closed",
                                       [JP_CLOSED_BY_PEER] = "the server closed the session",
                                       [JP_CLOSED_SILENT] = "the server is silent",
                                       [JP_CLOSED_RESET] = "the server was restarted"};
 
+    if (t->tally.wrong) /* worse than what broke */
+        tool_fail(&options.tool, TOOL_WRONG, "%s", control_verdict(t));
     tool_fail(&options.tool, TOOL_FAILED, "%s: code %llu%s%s", who[close->by],
               (unsigned long long)close->code, *close->reason ? " " : "", close->reason);
 }
@@ -136,7 +138,7 @@ static void on_close(jp_session *session, const jp_close *close)
     jp_loop *loop = jp_session_loop(session);
 
     if (t->client && t->phase != PHASE_DONE)
-        close_client(close);
+        close_client(t, close);
     if (!t->client && close->code != CODE_DONE)
         tool_warn(t->tool, "a test broke: code %llu%s%s", (unsigned long long)close->code,
                   *close->reason ? " " : "", close->reason);

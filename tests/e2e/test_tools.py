@@ -240,6 +240,17 @@ def test_damage_is_noticed(serve, options):
     assert code == 3 and not result["intact"] and result["local"]["wrong"] == 1, result
 
 
+def test_damage_is_told_by_tests_that_break():
+    def serve(socket):
+        stream = socket.read().stream
+        for n in range(20000):  # far more than is under way at a time
+            socket.write(stream, damaged(n, bytes((n + i) % 256 for i in range(1000))))
+        socket.end(300, "enough")
+
+    code, result = Service(serve).measure("-R", "-t", "10")
+    assert code == 3 and "1 messages came damaged" in result["error"], result
+
+
 @pytest.mark.parametrize("options", [[], ["--echo"]])
 def test_messages_the_peer_does_not_take(options):
     small = Service(discard, message_max=16384)
