@@ -3,6 +3,7 @@ does: tests/tools/impair.c between two hosts, since not every kernel has sch_net
 
 import json
 import os
+import subprocess
 
 from host import Host, wait_for
 from plane import BUILD
@@ -25,9 +26,16 @@ class BadWire:
             end.no_kernel_ip6()
             host.wire(end)
         self.program = self.ends[0].start(
-            "impair", BUILD / "tests/tools/impair", self.ends[1].path(), SEED, *self.arguments, log=self.log
+            "impair", BUILD / "tests/tools/impair", self.ends[1].path(), SEED, *self.arguments, log=self.log,
+            stdin=subprocess.PIPE,
         )
         wait_for(lambda: self.program.said("ready"), 10, "impair")
+
+    def change(self, **impairments):
+        """From now on."""
+        line = " ".join(f"{key}={value}" for key, value in impairments.items()) + "\n"
+        self.program.process.stdin.write(line.encode())
+        self.program.process.stdin.flush()
 
     def close(self):
         """Returns what it did."""

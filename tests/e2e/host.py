@@ -82,6 +82,10 @@ class Host:
         with self:
             pathlib.Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6").write_text("1")
 
+    def kernel_ip6_again(self):
+        with self:
+            pathlib.Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("0")
+
     def sent(self):
         """Packets that it has put on the wire."""
         if not self._devices:
@@ -102,21 +106,21 @@ class Host:
             raw.setblocking(False)
             yield raw
 
-    def start(self, name, *command, log, **environment):
+    def start(self, name, *command, log, stdin=subprocess.DEVNULL, **environment):
         with self:
-            return Program(name, command, log, environment)
+            return Program(name, command, log, environment, stdin)
 
 
 class Program:
     """A process that ends with this one; its output goes to a file."""
 
-    def __init__(self, name, command, log, environment=()):
+    def __init__(self, name, command, log, environment=(), stdin=subprocess.DEVNULL):
         self.name, self.log = name, pathlib.Path(log)
         with open(self.log, "ab") as output:
             self.process = subprocess.Popen(
-                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [str(word) for word in command], stdin=stdin, stdout=output, stderr=output,
                 env={**os.environ, **dict(environment)},
-                preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+                preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), process_group=0,  # Ctrl-C is for us
             )
         self.pid = self.process.pid
         self.killed = False

@@ -12,6 +12,7 @@
                                       +-------------------------------+
 """
 
+import collections
 import json
 import os
 import pathlib
@@ -29,7 +30,7 @@ BUILD = pathlib.Path(os.environ.get("JETPLANE_BUILD", ROOT / "build"))
 SANITIZED = pathlib.Path(os.environ.get("JETPLANE_SANITIZE", ROOT / "build/sanitize"))
 SERVER = {4: "198.18.0.1", 6: "fd00::1"}
 CLIENT = {4: "198.18.0.2", 6: "fd00::2"}
-MEMIF_SERVER = "198.18.1.1"
+MEMIF_SERVER = "198.18.{}.1"
 
 
 def _counters():
@@ -49,14 +50,15 @@ def unaccounted(total):
 
 class Plane:
     """Started by start(). `data` and `control` are keys for the two configurations, over the ones here. Without
-    `control` (None) there is no jetplaned: the test is the control plane. With `memif` jetgen() can be used. `wire`
-    joins the two hosts."""
+    `control` (None) there is no jetplaned: the test is the control plane. With `memif` jetgen() can be used; there are so
+    many such ports. `wire` joins the two hosts."""
 
     def __init__(self, control=(), build=BUILD, queues=1, device="af_packet", vlan=0, memif=False, wire=Host.wire,
                  **data):
         self.build = pathlib.Path(build)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jetplane-e2e-"))
         self.folder.chmod(0o711)  # for programs that become other users
+        self.lives = collections.Counter()
         self.socket, self.ctl_socket = self.folder / "dp.sock", self.folder / "ctl.sock"
         self.client_host, self.host = Host(), Host()
         self.host.no_kernel_ip6()
@@ -74,7 +76,9 @@ class Plane:
         self.queues = queues
         if memif:
             self.client_host.no_kernel_ip6()  # so that jetgen is the only one to be heard
-            self.data["ports"].append({"device": self._memif("server"), "addresses": [MEMIF_SERVER + "/24"]})
+            for port in range(memif):
+                address = MEMIF_SERVER.format(port + 1)
+                self.data["ports"].append({"device": self._memif("server", port), "addresses": [address + "/24"]})
         self.control = None if control is None else {
             "data_plane_socket": str(self.socket), "control_socket": str(self.ctl_socket),
             "identity_file": str(self.folder / "identity.key"), "log_level": "debug", **dict(control),
@@ -88,10 +92,10 @@ class Plane:
             return f"net_af_xdp0,iface=eth0,force_copy=1,queue_count={queues}"
         return f"net_af_packet0,iface=eth0,qpairs={queues}"
 
-    def _memif(self, role):
+    def _memif(self, role, port):
         """The server keeps its address over a restart, as a NIC does: its peer need not ask for it again."""
-        mac = ",mac=02:00:00:00:00:01" if role == "server" else ""
-        return f"net_memif0,role={role},id=0,socket={self.folder}/memif.sock,socket-abstract=no{mac}"
+        mac = f",mac=02:00:00:00:00:{port + 1:02x}" if role == "server" else ""
+        return f"net_memif{port},role={role},id={port},socket={self.folder}/memif.sock,socket-abstract=no{mac}"
 
     def _give_addresses(self, vlan):
         self.tagger = None
@@ -133,7 +137,8 @@ class Plane:
 
     def _log(self, name):
         """Of every life its own."""
-        return self.folder / f"{name}-{len(list(self.folder.glob(name + '-*.log')))}.log"
+        self.lives[name] += 1
+        return self.folder / f"{name}-{self.lives[name] - 1}.log"
 
     def up(self):
         assert self.daemon.alive(), self.daemon.text()
@@ -213,12 +218,13 @@ class Plane:
             "/usr/bin/python3", str(client), "--kem", self.kem.helper, "--server", SERVER[version], *map(str, arguments)
         ))
 
-    def start_jetgen(self, script, *arguments, options=()):
-        """Over memif, with real handshakes; `arguments` are the script's, as key=value."""
+    def start_jetgen(self, script, *arguments, options=(), port=0):
+        """Over a memif port, with real handshakes; `arguments` are the script's, as key=value."""
         command = [
             self.build / "pktgen/jetgen", "--json", "--no-huge", "--idle-sleep", "50", "--queues", self.queues,
-            "--name", self.folder.name + "-gen", "--device", self._memif("client"), "--target", MEMIF_SERVER,
-            "--identity", self.identity().hex(), *options, ROOT / "pktgen/scripts" / script, *arguments,
+            "--name", f"{self.folder.name}-gen{port}", "--device", self._memif("client", port),
+            "--target", MEMIF_SERVER.format(port + 1), "--identity", self.identity().hex(), *options,
+            ROOT / "pktgen/scripts" / script, *arguments,
         ]
         self.generator = self.client_host.start(script, *command, log=self._log("jetgen"))
         return self.generator

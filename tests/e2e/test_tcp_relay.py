@@ -1,17 +1,8 @@
 """TCP where UDP does not get through, served by jetplaned for the data plane: the same clients, the same services, with
-the client host's UDP going nowhere. Every byte is checked, and every packet of the data plane has its end in the books.
-
-      client host                              plane host
-    +---------------------------+          +-------------------------------------+
-    |  UDP: hole0 -> nowhere    |          |  jetplane-dp: UDP of 198.18.0.1     |
-    |       (while it is cut)   |   veth   |     | relay                         |
-    |  TCP: eth0 ------------------------ eth0  jetplaned: TCP of 198.18.0.1,    |
-    |                           |          |             by the kernel           |
-    +---------------------------+          +-------------------------------------+
-"""
+the client host's UDP going nowhere (tcpway.py). Every byte is checked, and every packet of the data plane has its end in
+the books."""
 
 import os
-import pathlib
 import socket
 import struct
 import threading
@@ -21,44 +12,11 @@ import jetwire as w
 import pytest
 from host import wait_for
 from jetclient import Session
+from jetperf import LISTENERS, PORTS, Jetperf
 from plane import CLIENT, SERVER
+from tcpway import offer_tcp, tcp
 from test_resumption import Client
-from test_transport import LISTENERS, MIB, PORTS, Jetperf, books
-
-
-class Udp:
-    """The way of UDP from the client host, to be cut and to be joined again."""
-
-    def __init__(self, plane):
-        self.host = plane.client_host
-        self.host.ip("link", "add", "hole0", "type", "veth", "peer", "name", "hole1")
-        for device in "hole0", "hole1":
-            self.host.ip("link", "set", device, "up")
-        for version in SERVER:
-            self.host.ip("neigh", "add", SERVER[version], "lladdr", "02:00:00:00:00:02", "dev", "hole0")
-            self._ip(version, "route", "add", SERVER[version], "dev", "hole0", "table", "100")
-            rules_before_local(self.host, version)
-
-    def _ip(self, version, *arguments):
-        self.host.ip(f"-{version}", *arguments)
-
-    def cut(self, ways=("there", "back")):
-        rule = {"back": ("priority", "1", "iif", "eth0", "blackhole"), "there": ("priority", "2", "lookup", "100")}
-        self.is_cut = ways
-        for version in SERVER:
-            for way in ways:
-                self._ip(version, "rule", "add", "ipproto", "udp", *rule[way])
-
-    def join(self):
-        for version in SERVER:
-            for way in self.is_cut:
-                self._ip(version, "rule", "del", "priority", "1" if way == "back" else "2")
-
-
-def rules_before_local(host, version):
-    """What comes to an address of the host's obeys rules of a priority below 10, too."""
-    host.ip(f"-{version}", "rule", "add", "priority", "10", "lookup", "local")
-    host.ip(f"-{version}", "rule", "del", "priority", "0")
+from test_transport import MIB, books
 
 
 @pytest.fixture
@@ -66,29 +24,12 @@ def make(make_plane):
     """A factory of planes whose jetplaned takes TCP, as `tcp` says, and whose UDP can be cut: plane.udp."""
 
     def make(tcp=(), control=(), full=(), **options):
-        listen = [f"{SERVER[4]}:{port}" for port in PORTS.values()] + [f"[{SERVER[6]}]:{PORTS['echo']}"]
-        control = {"tcp": {"listen": listen, **dict(tcp)}, **dict(control)}
         plane = make_plane(control=None, listeners=LISTENERS, max_streams=256, full={"sessions": 64, **dict(full)},
                            **options)
-        with plane.host:  # the kernel has the address, too, for TCP; its UDP is the data plane's alone
-            pathlib.Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("0")
-        plane.host.address(SERVER[4] + "/24", SERVER[6] + "/64")
-        for version in SERVER:
-            rules_before_local(plane.host, version)
-            plane.host.ip(f"-{version}", "rule", "add", "iif", "eth0", "ipproto", "udp", "priority", "1", "blackhole")
-        plane.control = {
-            "data_plane_socket": str(plane.socket), "control_socket": str(plane.ctl_socket),
-            "identity_file": str(plane.folder / "identity.key"), "log_level": "debug", **control,
-        }
-        plane.start_daemon()
-        plane.udp = Udp(plane)
+        offer_tcp(plane, tcp, **dict(control))
         return plane
 
     return make
-
-
-def tcp(plane):
-    return plane.jetctl("status")["tcp"]
 
 
 def connect(plane, source=None):

@@ -17,6 +17,8 @@
  *   rate                               Mbit/s either way; what would wait for long is lost
  *   mtu                                bytes of the longest IP packet that passes
  *
+ * A line of KEY=VALUE... on standard input, written at once, changes some of them.
+ *
  * Prints what it did, as JSON, when it is terminated. */
 #include <arpa/inet.h>
 #include <err.h>
@@ -47,6 +49,7 @@ enum {
     HELD_NS = 1000000,    /* between two looks at frames that are held back */
     HELLO_BURST = 3,
     DEPTH_MAX = 64,
+    CHANGES_MAX = 4096,
 };
 
 enum key {
@@ -238,9 +241,9 @@ static uint64_t age_ms(void)
     return now - began;
 }
 
-/* ---- the NAT: one client, one binding ---- */
+/* ---- the NAT: a port outside for each inside, which is the same way back ---- */
 
-static uint16_t inside_port; /* of the client */
+static bool is_inside[UINT16_MAX + 1]; /* whether a client sends from this port */
 
 static uint16_t get16(const uint8_t *at)
 {
@@ -278,10 +281,10 @@ static void change_port(uint8_t *udp, unsigned at, uint16_t port)
         put16(udp + 6, sum == 0xffff ? 0xffff : (uint16_t)~sum);
 }
 
-/* The port outside for the port inside: another one in each period. */
-static uint16_t outside_port(uint64_t period)
+/* The port at the other side: another one in each period. */
+static uint16_t other_side(uint16_t port, uint64_t period)
 {
-    return (uint16_t)(inside_port ^ (period % 15 + 1));
+    return (uint16_t)(port ^ (period % 15 + 1));
 }
 
 /* Translate; false: there is no such binding any more. */
@@ -290,19 +293,19 @@ static bool translate(uint8_t *frame, size_t size, int to)
     static uint64_t last;
     uint64_t period = age_ms() / (uint64_t)values[REBIND];
     uint8_t *udp = udp_of(frame, size);
+    unsigned at = to == 1 ? 0 : 2; /* source port there, destination port back */
+    uint16_t port;
 
     if (!udp)
         return true;
     rebound += period != last;
     last = period;
-    if (to == 1) {
-        inside_port = get16(udp);
-        change_port(udp, 0, outside_port(period));
-        return true;
-    }
-    if (get16(udp + 2) != outside_port(period))
+    port = other_side(get16(udp + at), period);
+    if (to == 1)
+        is_inside[get16(udp)] = true;
+    else if (!is_inside[port])
         return false;
-    change_port(udp, 2, inside_port);
+    change_port(udp, at, port);
     return true;
 }
 
@@ -429,22 +432,41 @@ static void parse(char *argument)
     errx(2, "unknown: %s", argument);
 }
 
+/* False: nothing more will come. */
+static bool read_changes(void)
+{
+    char line[CHANGES_MAX];
+    ssize_t size = read(STDIN_FILENO, line, sizeof(line) - 1);
+    char *rest = NULL;
+
+    if (size <= 0)
+        return false;
+    line[size] = '\0';
+    for (char *word = strtok_r(line, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
+        parse(word);
+    return true;
+}
+
 static void end(int signal)
 {
     (void)signal;
     ended = 1;
 }
 
-/* Wait for frames, or for the next one due. */
+/* Wait for frames, for the next one due, or for changes, which are made. */
 static void wait_for_frames(const int sockets[2])
 {
-    struct pollfd fds[2] = {{.fd = sockets[0], .events = POLLIN},
-                            {.fd = sockets[1], .events = POLLIN}};
+    static int changes = STDIN_FILENO; /* -1: there will be none */
+    struct pollfd fds[3] = {{.fd = sockets[0], .events = POLLIN},
+                            {.fd = sockets[1], .events = POLLIN},
+                            {.fd = changes, .events = POLLIN}};
     uint64_t now = now_ns(), wait = values[DEPTH] > 0 ? HELD_NS : IDLE_NS;
 
     if (n_heap && heap[0]->due < now + wait)
         wait = heap[0]->due > now ? heap[0]->due - now : 0;
-    ppoll(fds, 2, &(struct timespec){.tv_nsec = (long)wait}, NULL);
+    if (ppoll(fds, 3, &(struct timespec){.tv_nsec = (long)wait}, NULL) > 0 && fds[2].revents &&
+        !read_changes())
+        changes = -1;
 }
 
 int main(int argc, char **argv)
