@@ -1,0 +1,153 @@
+"""Clients of all kinds at work on a plane whose processes are killed and stopped: each is started anew when it ended, and
+must have ended for a reason that it said. What comes back is checked byte by byte."""
+
+import collections
+import re
+import time
+
+import jetwire as w
+from host import wait_for
+from plane import BUILD, SERVER
+from test_transport import PORTS, SERVICES, Jetperf
+
+# What a client may say, and exit with 1, when its server or itself was gone for too long.
+RESTARTED = "the server was restarted"
+REASONS = RESTARTED, "the server is silent", "the server closed the session: code 2", "no answer"
+AMOUNT = re.compile(r"(?:up|down) +([\d.]+) (\w+) ")
+UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+PROBE = bytes([w.PING]) + bytes(4)  # with PADDING, so that its packet may be answered by a Reset
+
+
+class Bulk:
+    """A jetperf without end, which says four times a second how far it is."""
+
+    def __init__(self, plane, way):
+        self.plane, self.way, self.said, self.lives, self.bytes = plane, way, [], 0, 0
+        service, *self.options = SERVICES[way]
+        self.address, self.key = f"{SERVER[4]}:{PORTS[service]}", plane.identity().hex()
+        self.start()
+
+    def start(self):
+        self.lives, self.read = self.lives + 1, 0
+        self.program = self.plane.client_host.start(
+            f"jetperf {self.way}", BUILD / "client/tools/jetperf", "-c", self.address, "--key", self.key, "--service",
+            *self.options, "-P", 8, "-t", 86400, "-i", 0.25, log=self.plane.folder / f"{self.way}-{self.lives}.log")
+
+    def moves(self):
+        """Whether anything was acknowledged, or came, since this was asked last."""
+        text = self.program.text()
+        text = text[:text.rfind("\n") + 1]
+        amounts = [float(n) * UNITS[unit] for n, unit in AMOUNT.findall(text, self.read)]
+        self.read = len(text)
+        self.bytes += sum(amounts)
+        return sum(amounts) > 0
+
+    def again(self):
+        """Start it anew if it ended. It has noticed no damage, nor crashed."""
+        program = self.program
+        if program.alive():
+            return
+        if not program.killed:
+            assert program.process.returncode == 1, (self.way, program.process.returncode, program.text())
+            reason = next((text for text in REASONS if text in program.text()), None)
+            assert reason, f"{self.way} ended for no good reason: {program.text()}"
+            self.said.append(reason)
+        program.log.unlink()
+        self.start()
+
+
+class Light:
+    """A light session: what comes back is what was sent, once and in order; what is lost while a process rests is lost."""
+
+    def __init__(self, plane, suite, version):
+        self.plane, self.identity = plane, plane.identity()
+        self.session = plane.session(version, suites=(suite,), identity=self.identity)
+        self.sent, self.checked, self.last, self.said, self.moved = 0, 0, -1, [], False
+        self.heard = time.monotonic()
+
+    def turn(self):
+        if self.session.was_reset or self.session.closed or time.monotonic() > self.heard + 6:
+            self._connect()
+            return
+        self.session.send(PROBE + w.stream_frame(1, self.sent, b"message %d" % self.sent))
+        self.sent += 1
+        while self.session.poll(0):
+            pass
+        self._check()
+
+    def _check(self):
+        for _, fields in self.session.received:
+            number = int(fields["data"].split()[1])
+            assert fields["data"] == b"message %d" % number and self.last < number < self.sent, (fields, self.last)
+            self.last, self.heard, self.moved = number, time.monotonic(), True
+            self.checked += 1
+        self.session.received.clear()
+
+    def _connect(self):
+        if self.session.was_reset:
+            self.said.append(RESTARTED)
+        try:
+            self.session.connect(timeout=1)
+        except TimeoutError:
+            return
+        self.sent, self.last, self.heard = 0, -1, time.monotonic()
+
+
+class Crowd:
+    """Leaves when its `with` ends."""
+
+    def __init__(self, plane):
+        self.plane = plane
+        self.bulk = {way: Bulk(plane, way) for way in SERVICES}
+        self.light = [Light(plane, w.AES256_GCM, 4), Light(plane, w.CHACHA20_POLY1305, 6)]
+
+    def run(self, seconds):
+        """Light sessions speak; the others do all the time."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.turn()
+
+    def turn(self):
+        for light in self.light:
+            light.turn()
+        time.sleep(0.005)
+
+    def wait(self, condition, seconds, what):
+        wait_for(lambda: self.turn() or condition(), seconds, what)
+
+    def recover(self, seconds):
+        """Until everybody is at work again, each that ended started anew, and a newcomer was served; returns how long that
+        took."""
+        began = time.monotonic()
+        for light in self.light:
+            light.moved = False
+        waiting = set(self.bulk)
+
+        def at_work():
+            for way in list(waiting):
+                self.bulk[way].again()
+                if self.bulk[way].moves():
+                    waiting.remove(way)
+            return not waiting and all(light.moved for light in self.light) and self.plane.up()
+
+        for bulk in self.bulk.values():
+            bulk.moves()  # what it said until now
+        self.wait(at_work, seconds, "everybody to be at work again")
+        newcomer = Jetperf(self.plane, "echo", "-n", 100_000)
+        self.wait(lambda: not newcomer.program.alive(), seconds, "a newcomer to be served")
+        newcomer.result()
+        newcomer.log.unlink()
+        return time.monotonic() - began
+
+    def said(self):
+        """Why clients ended that were not killed, and how often."""
+        return collections.Counter(reason for client in [*self.bulk.values(), *self.light] for reason in client.said)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for bulk in self.bulk.values():
+            bulk.program.kill()
+        for light in self.light:
+            light.session.close()
