@@ -19,10 +19,12 @@ ALLOWANCES = {"rss_kib": (2048, 0.02, 1024), "fds": (6, 0, 1), "mbufs": (256, 0,
 
 # Drops that this traffic is bound to have, and why. Any other is a fault.
 EXPLAINED = dict.fromkeys(
-    """eth_other arp_other ip_malformed ip_checksum ip_fragment ip_not_ours ip_other_mac ip_source ip_other udp_malformed
-    udp_checksum port_closed too_short spi_reserved pn_mismatch hs_version hs_type epoch_far""".split(),
+    """eth_other arp_other ip_malformed ip_checksum ip_fragment ip_other_mac ip_source udp_malformed udp_checksum port_closed
+    too_short spi_reserved pn_mismatch hs_version hs_type epoch_far""".split(),
     "jetgen's garbage: headers with random bytes, random packets, packets cut short"
 ) | {
+    "ip_other": "TCP to the kernel on the same interface, and ICMP for killed clients",
+    "ip_not_ours": "the kernel's TCP in the other direction, which the same interface shows",
     "auth_failed": "damaged and forged packets", "replay_seen": "replays, and what the wire delivers twice",
     "replay_old": "replays, and what comes very late", "unknown_spi": "of sessions that have just ended, and garbage",
     "fec_duplicate": "what FEC had recovered before it came", "fec_late": "what came after its block was over",
