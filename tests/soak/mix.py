@@ -31,6 +31,8 @@ KILLED = 0.25  # of those who come and go
 SERVERS = "jetplane-dp", "jetplaned", "jetperf -s", "wire", "wire2"  # who of those that stay is no client
 LIGHT, LIGHT_CHURN = 0, 1  # memif ports
 LIGHT_SESSIONS, LIGHT_RATE = 150, 1000
+LIGHT_MANY = 1800  # sessions at once
+JETPLANED_REMEMBERS, PEER_REMEMBERS = 16384, 8000  # handshakes: control/recent.h, and twice client/listen.h's
 GOOD = {"rate": 16, "delay": 2}  # Mbit/s and ms
 WIRES = {
     "good": {}, "loss": {"loss": 2}, "bursts": {"loss": 0.5, "burst": 60}, "late": {"late": 3, "extra": 10},
@@ -95,6 +97,15 @@ class Mix:
         assert program.process.returncode == 0, program.text()
         wait_for(lambda: self.plane.total()["sessions"] == 0, 20, "the sessions to end")
 
+    def fill(self):
+        """What remembers the last handshakes, tables of fixed size, touches its memory as they come: let it be full."""
+        for _ in range(JETPLANED_REMEMBERS // LIGHT_MANY + 1):
+            self.plane.jetgen("many-sessions.lua", f"sessions={LIGHT_MANY}", "messages=1", "handshake_rate=900", port=LIGHT)
+        visits = self.visits(self.left, [f"{SERVER[4]}:4500"], self.server_key, "--empty", PEER_REMEMBERS, "--at-once", 32)
+        wait_for(lambda: not visits.alive(), 300, "empty visits")
+        assert visits.process.returncode == 0, visits.text()
+        wait_for(lambda: self.plane.total()["sessions"] == 0, 20, "the sessions to end")
+
     def start_clients(self):
         """Those who stay, and the slots of those who come and go."""
         seconds = f"{self.seconds + 2:.1f}"
@@ -106,11 +117,15 @@ class Mix:
             "rekey_every=200", options=("--idle-sleep", 200), port=LIGHT,
         )
         echoes = f"{SERVER[4]}:{PORTS['echo']}", f"[{SERVER[6]}]:{PORTS['echo']}"
-        self.steady["visits"] = self.plane.client_host.start(
-            "visits", "/usr/bin/python3", pathlib.Path(__file__).with_name("visits.py"), *echoes, "--key", self.key,
-            "--seed", self.seed, log=self.folder / "visits.log", JETPLANE_LIBRARY=str(BUILD / "client/libjetplane.so.0"),
-        )
+        self.steady["visits"] = self.visits(self.plane.client_host, echoes, self.key, "--seed", self.seed)
         self.slots = [self.light_churn(), self.full_churn(), self.full_churn(), self.peers(), self.peers(), self.files()]
+
+    def visits(self, host, servers, key, *arguments):
+        self.programs.append(host.start(
+            "visits", "/usr/bin/python3", pathlib.Path(__file__).with_name("visits.py"), *servers, "--key", key, *arguments,
+            log=self.folder / f"{len(self.programs)}-visits.log", JETPLANE_LIBRARY=str(BUILD / "client/libjetplane.so.0"),
+        ))
+        return self.programs[-1]
 
     def begin(self, host, name, *arguments, tool="jetperf"):
         """A tool with --json on a host."""

@@ -3,7 +3,7 @@
 every byte that comes back, and goes. A line of JSON a second says how many there were and how long echoes took, the last
 one after SIGTERM. Exits with 3 and {"error": ...} when anything came back wrong, or not at all.
 
-usage: visits.py SERVER... --key KEY [--at-once N] [--seed N]"""
+usage: visits.py SERVER... --key KEY [--at-once N] [--seed N] [--empty N]"""
 
 import argparse
 import collections
@@ -91,8 +91,8 @@ class Visit:
 
 
 class Visitors(jetplane.Handler):
-    def __init__(self, servers, key, at_once, seed):
-        self.servers, self.at_once, self.chance = servers, at_once, random.Random(seed)
+    def __init__(self, servers, key, at_once, seed, empty):
+        self.servers, self.at_once, self.chance, self.empty = servers, at_once, random.Random(seed), empty
         self.loop = jetplane.Loop()
         self.context = jetplane.Context(self.loop, self, trust=jetplane.Trust.pin(key))
         self.visits, self.pocket = {}, collections.deque(maxlen=POCKET)
@@ -106,7 +106,10 @@ class Visitors(jetplane.Handler):
         visit.is_open = True
         self.count["resumed"] += session.resumed
         self.count["opened"] += 1
-        visit.open_streams()
+        if self.empty:
+            visit.leave()
+        else:
+            visit.open_streams()
 
     def connect_error(self, session, error):
         del self.visits[session]
@@ -136,16 +139,17 @@ class Visitors(jetplane.Handler):
 
     def begin(self):
         visit, ticket = Visit(self.chance), b""
-        if self.pocket and self.chance.random() < 0.6:
+        if self.pocket and not self.empty and self.chance.random() < 0.6:
             ticket = self.pocket.popleft()
         visit.session = self.context.connect(self.chance.choice(self.servers), resumption=ticket)
         self.visits[visit.session] = visit
         if ticket:
             visit.add(visit.session.open_stream(early=1), [self.chance.randbytes(self.chance.choice((30, 900, 5000)))])
         self.count["visits"] += 1
+        self.leaving |= self.count["visits"] == self.empty
 
     def turn(self):
-        if len(self.visits) < self.at_once and not self.leaving:
+        while len(self.visits) < self.at_once and not self.leaving:
             self.begin()
         self.loop.run_once(0.1)
         now = time.monotonic()
@@ -181,8 +185,9 @@ def main():
     p.add_argument("--key", required=True)
     p.add_argument("--at-once", type=int, default=6)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--empty", type=int, default=0, metavar="N", help="N visits that say nothing, and no more")
     args = p.parse_args()
-    visitors = Visitors(args.servers, args.key, args.at_once, args.seed)
+    visitors = Visitors(args.servers, args.key, args.at_once, args.seed, args.empty)
     signal.signal(signal.SIGTERM, visitors.leave)
     signal.signal(signal.SIGINT, visitors.leave)
     try:
