@@ -12,6 +12,7 @@ Some clients stay from the beginning to the end, so that the number of sessions 
 others come and go, one after another in slots, and some of them are killed."""
 
 import collections
+import itertools
 import json
 import pathlib
 import random
@@ -31,6 +32,7 @@ KILLED = 0.25  # of those who come and go
 SERVERS = "jetplane-dp", "jetplaned", "jetperf -s", "wire", "wire2"  # who of those that stay is no client
 LIGHT, LIGHT_CHURN = 0, 1  # memif ports
 LIGHT_SESSIONS, LIGHT_RATE = 150, 1000
+PATIENT = {"reorder_timeout_us": 1000000, "fec_expire_us": 1000000}  # nobody is to be late for want of a CPU
 LIGHT_MANY = 1800  # sessions at once
 JETPLANED_REMEMBERS, PEER_REMEMBERS = 16384, 8000  # handshakes: control/recent.h, and twice client/listen.h's
 GOOD = {"rate": 16, "delay": 2}  # Mbit/s and ms
@@ -59,7 +61,7 @@ class Mix:
         self.phase = min(20, max(3, seconds / 24))  # seconds between two changes of the wire
         self.wire_is, self.next_change, self.coming = "good", 0, []
         self.ran = collections.defaultdict(collections.Counter)  # kind -> how it ended -> times
-        self.steady, self.programs, self.slots = {}, [], []
+        self.steady, self.programs, self.slots, self.numbers = {}, [], [], itertools.count()
         self.leaving, self.plane, self.hosts, self.wires = False, None, [], []
 
     # ---- beginning ----
@@ -71,7 +73,7 @@ class Mix:
             self.wires.append(BadWire(self.folder / name, **GOOD))
         self.plane = Plane(
             control=None, queues=QUEUES, memif=2, wire=self.wires[0], listeners=LISTENERS, max_streams=256,
-            max_sessions=2048, idle_sleep_us=200, full={"sessions": 512},
+            max_sessions=2048, idle_sleep_us=200, full={"sessions": 512}, **PATIENT,
         )
         self.plane.start()
         self.plane.client_host.kernel_ip6_again()
@@ -100,7 +102,8 @@ class Mix:
     def fill(self):
         """What remembers the last handshakes, tables of fixed size, touches its memory as they come: let it be full."""
         for _ in range(JETPLANED_REMEMBERS // LIGHT_MANY + 1):
-            self.plane.jetgen("many-sessions.lua", f"sessions={LIGHT_MANY}", "messages=1", "handshake_rate=900", port=LIGHT)
+            self.plane.jetgen("many-sessions.lua", f"sessions={LIGHT_MANY}", "messages=1", "rate=2000",
+                              "handshake_rate=900", port=LIGHT)
         visits = self.visits(self.left, [f"{SERVER[4]}:4500"], self.server_key, "--empty", PEER_REMEMBERS, "--at-once", 32)
         wait_for(lambda: not visits.alive(), 300, "empty visits")
         assert visits.process.returncode == 0, visits.text()
@@ -123,13 +126,13 @@ class Mix:
     def visits(self, host, servers, key, *arguments):
         self.programs.append(host.start(
             "visits", "/usr/bin/python3", pathlib.Path(__file__).with_name("visits.py"), *servers, "--key", key, *arguments,
-            log=self.folder / f"{len(self.programs)}-visits.log", JETPLANE_LIBRARY=str(BUILD / "client/libjetplane.so.0"),
+            log=self.folder / f"{next(self.numbers)}-visits.log", JETPLANE_LIBRARY=str(BUILD / "client/libjetplane.so.0"),
         ))
         return self.programs[-1]
 
     def begin(self, host, name, *arguments, tool="jetperf"):
         """A tool with --json on a host."""
-        log = self.folder / f"{len(self.programs)}-{name.replace(' ', '')}.log"
+        log = self.folder / f"{next(self.numbers)}-{name.replace(' ', '')}.log"
         program = host.start(name, TOOLS / tool, *arguments, "--json", log=log)
         self.programs.append(program)
         return program
@@ -195,6 +198,7 @@ class Mix:
             raise Fault(f"{kind} ended with {code} ({' '.join(map(str, program.process.args))}): {text[-2000:]}")
         self.ran[kind][how] += 1
         program.log.unlink()
+        self.programs.remove(program)
         return how
 
     def way_to_send(self):
@@ -260,6 +264,7 @@ class Mix:
         if listener.process.returncode not in (0, 1, -9):
             raise Fault(f"jetcat -l ended with {listener.process.returncode}: {listener.text()}")
         listener.log.unlink()
+        self.programs.remove(listener)
 
     # ---- end ----
 

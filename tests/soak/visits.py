@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "client/python"))
 import jetplane  # noqa: E402
 
-PATIENCE = 90  # seconds, for all of a visit's messages
+PATIENCE = 180  # seconds, for all of a visit's messages
 POCKET = 64  # tickets kept
 MANY_STREAMS = 100
 
