@@ -54,7 +54,7 @@ class Plane:
     many such ports. `wire` joins the two hosts."""
 
     def __init__(self, control=(), build=BUILD, queues=1, device="af_packet", vlan=0, memif=False, wire=Host.wire,
-                 **data):
+                 keylog=False, **data):
         self.build = pathlib.Path(build)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jetplane-e2e-"))
         self.folder.chmod(0o711)  # for programs that become other users
@@ -83,6 +83,7 @@ class Plane:
             "data_plane_socket": str(self.socket), "control_socket": str(self.ctl_socket),
             "identity_file": str(self.folder / "identity.key"), "log_level": "debug", **dict(control),
         }
+        self.keylog = ("--keylog", self.folder / "jetplaned.keys") if keylog else ()
         self.dp = self.daemon = self.generator = None
         self.kem = w.MlKem(str(BUILD / "tests/tools/mlkem-helper"))
 
@@ -129,7 +130,8 @@ class Plane:
         path = self.folder / "jetplaned.yaml"
         path.write_text(json.dumps(self.control))
         self.daemon = self.host.start(
-            "jetplaned", self.build / "control/jetplaned", "--config", path, log=self._log("jetplaned")
+            "jetplaned", self.build / "control/jetplaned", "--config", path, *self.keylog,
+            log=self._log("jetplaned"),
         )
         if wait:
             wait_for(self.up, 30, "jetplaned and the data plane")
