@@ -2,6 +2,7 @@
 must have ended for a reason that it said. What comes back is checked byte by byte."""
 
 import collections
+import contextlib
 import re
 import time
 
@@ -11,8 +12,8 @@ from plane import BUILD, SERVER
 from test_transport import PORTS, SERVICES, Jetperf
 
 # What a client may say, and exit with 1, when its server or itself was gone for too long.
-RESTARTED = "the server was restarted"
-REASONS = RESTARTED, "the server is silent", "the server closed the session: code 2", "no answer"
+RESTARTED, SILENT = "the server was restarted", "the server is silent"
+REASONS = RESTARTED, SILENT, "the server closed the session: code 2", "no answer"
 AMOUNT = re.compile(r"(?:up|down) +([\d.]+) (\w+) ")
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 PROBE = bytes([w.PING]) + bytes(4)  # with PADDING, so that its packet may be answered by a Reset
@@ -62,24 +63,30 @@ class Light:
     def __init__(self, plane, suite, version):
         self.plane, self.identity = plane, plane.identity()
         self.session = plane.session(version, suites=(suite,), identity=self.identity)
-        self.sent, self.checked, self.last, self.said, self.moved = 0, 0, -1, [], False
+        self.sent, self.checked, self.last, self.said, self.told = 0, 0, -1, [], 0
         self.heard = time.monotonic()
 
     def turn(self):
         if self.session.was_reset or self.session.closed or time.monotonic() > self.heard + 6:
             self._connect()
             return
-        self.session.send(PROBE + w.stream_frame(1, self.sent, b"message %d" % self.sent))
+        with contextlib.suppress(OSError):  # the link may be down
+            self.session.send(PROBE + w.stream_frame(1, self.sent, b"message %d" % self.sent))
         self.sent += 1
         while self.session.poll(0):
             pass
         self._check()
 
+    def moves(self):
+        """Whether anything came back since this was asked last."""
+        before, self.told = self.told, self.checked
+        return self.checked > before
+
     def _check(self):
         for _, fields in self.session.received:
             number = int(fields["data"].split()[1])
             assert fields["data"] == b"message %d" % number and self.last < number < self.sent, (fields, self.last)
-            self.last, self.heard, self.moved = number, time.monotonic(), True
+            self.last, self.heard = number, time.monotonic()
             self.checked += 1
         self.session.received.clear()
 
@@ -88,7 +95,7 @@ class Light:
             self.said.append(RESTARTED)
         try:
             self.session.connect(timeout=1)
-        except TimeoutError:
+        except OSError:  # no answer in time is one, too
             return
         self.sent, self.last, self.heard = 0, -1, time.monotonic()
 
@@ -116,28 +123,29 @@ class Crowd:
         wait_for(lambda: self.turn() or condition(), seconds, what)
 
     def recover(self, seconds):
-        """Until everybody is at work again, each that ended started anew, and a newcomer was served; returns how long that
+        """Until a newcomer was served and everybody is at work again, each that ended started anew; returns how long that
         took."""
         began = time.monotonic()
-        for light in self.light:
-            light.moved = False
-        waiting = set(self.bulk)
-
-        def at_work():
-            for way in list(waiting):
-                self.bulk[way].again()
-                if self.bulk[way].moves():
-                    waiting.remove(way)
-            return not waiting and all(light.moved for light in self.light) and self.plane.up()
-
-        for bulk in self.bulk.values():
-            bulk.moves()  # what it said until now
-        self.wait(at_work, seconds, "everybody to be at work again")
+        self.wait(self.plane.up, seconds, "jetplaned and the data plane")
         newcomer = Jetperf(self.plane, "echo", "-n", 100_000)
         self.wait(lambda: not newcomer.program.alive(), seconds, "a newcomer to be served")
         newcomer.result()
         newcomer.log.unlink()
+        self._all_move(seconds)
         return time.monotonic() - began
+
+    def _all_move(self, seconds):
+        waiting = [*self.bulk.values(), *self.light]
+        for client in waiting:
+            client.moves()  # until now
+
+        def at_work():
+            for bulk in self.bulk.values():
+                bulk.again()
+            waiting[:] = [client for client in waiting if not client.moves()]
+            return not waiting
+
+        self.wait(at_work, seconds, "everybody to be at work again")
 
     def said(self):
         """Why clients ended that were not killed, and how often."""
@@ -150,4 +158,5 @@ class Crowd:
         for bulk in self.bulk.values():
             bulk.program.kill()
         for light in self.light:
-            light.session.close()
+            with contextlib.suppress(OSError):
+                light.session.close()

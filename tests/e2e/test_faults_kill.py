@@ -11,14 +11,14 @@ import signal
 import statistics
 import time
 
-from crowd import RESTARTED, Crowd
+from crowd import RESTARTED, SILENT, Crowd
 from host import wait_for
 from stats import Stats
 from test_transport import LISTENERS
 
 SECONDS = float(os.environ.get("JETPLANE_FAULT_SECONDS", 60))
 SEED = int(os.environ.get("JETPLANE_SEED", 1))
-IDLE_MS = 5000  # sessions that hear nothing for so long end
+IDLE_MS = 8000  # sessions that hear nothing for so long end
 PATIENCE = 60  # seconds, for anybody to be at work again
 
 
@@ -69,11 +69,11 @@ def stop_client(plane, crowd, rng):
 
 
 def stop_jetplane_dp_for_long(plane, crowd, rng):
-    stop_for(crowd, plane.dp, 1.5 * IDLE_MS / 1000)
+    stop_for(crowd, plane.dp, 1.25 * IDLE_MS / 1000)
 
 
 def stop_client_for_long(plane, crowd, rng):
-    stop_for(crowd, any_client(crowd, rng), 1.5 * IDLE_MS / 1000)
+    stop_for(crowd, any_client(crowd, rng), 1.25 * IDLE_MS / 1000)
 
 
 def kill_jetplaned_while_stopped(plane, crowd, rng):
@@ -107,7 +107,8 @@ def sockets_of(plane):
 
 
 def descriptors(program):
-    return len(os.listdir(f"/proc/{program.pid}/fd"))
+    """The fewest in a while: a jetctl may just be leaving."""
+    return min(len(os.listdir(f"/proc/{program.pid}/fd")) for _ in range(50) if not time.sleep(0.01))
 
 
 def rest(plane):
@@ -135,9 +136,11 @@ def torment(plane, crowd, rng):
         if not calm:  # the next fault comes before all is well
             continue
         took[fault.__name__].append(crowd.recover(PATIENCE))
+        new = set(crowd.said() - said)
         if was_calm and fault not in EITHER:
-            assert set(crowd.said() - said) == ({RESTARTED} if fault in NOTICED else set()), fault.__name__
+            assert bool(new) == (fault in NOTICED) and new <= {RESTARTED, SILENT}, (fault.__name__, new)
     crowd.recover(PATIENCE)
+    assert crowd.said()[RESTARTED] > 0 or SECONDS < 60
     return took
 
 
