@@ -92,13 +92,15 @@ static void on_signal(int signal)
     stop_asked = 1;
 }
 
-/* Stopping in order takes a few seconds at most, so there is no second signal to stop faster. */
+/* Stopping in order takes a few seconds at most, so there is no second signal to stop faster. Who
+ * reads our messages may go. */
 static void catch_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
 }
 
 static void read_clock(void)
