@@ -106,7 +106,7 @@ int jp_trust_callback(jp_trust **trust, jp_trust_decide *decide, void *argument)
 
 /* ---- a file ---- */
 
-enum listed { UNLISTED, LISTED, OTHER_KEY };
+enum listed { UNLISTED, DAMAGED, OTHER_KEY, LISTED }; /* the last one counts */
 
 /* What a line says about the server called `name`. */
 static enum listed read_line(char *line, const char *name, const jp_key *key)
@@ -116,10 +116,9 @@ static enum listed read_line(char *line, const char *name, const jp_key *key)
 
     if (length != strlen(name) || memcmp(line, name, length) != 0)
         return UNLISTED;
-    if (jp_key_parse(&listed, line + length) == 0 &&
-        sodium_memcmp(listed.bytes, key->bytes, JP_KEY_BYTES) == 0)
-        return LISTED;
-    return OTHER_KEY;
+    if (jp_key_parse(&listed, line + length) < 0)
+        return DAMAGED;
+    return sodium_memcmp(listed.bytes, key->bytes, JP_KEY_BYTES) == 0 ? LISTED : OTHER_KEY;
 }
 
 /* A server may have several keys: any will do. */
@@ -131,23 +130,27 @@ static enum listed search(FILE *file, const char *name, const jp_key *key)
     while (found != LISTED && fgets(line, sizeof(line), file)) {
         enum listed says = read_line(line, name, key);
 
-        found = says == UNLISTED ? found : says;
+        found = says > found ? says : found;
     }
     return found;
 }
 
-/* Add a line of its own, whether or not the last one ended. */
+/* Add a line of its own, whether or not the last one ended; all of it or nothing. */
 static bool add(FILE *file, const char *name, const jp_key *key)
 {
     char text[JP_KEY_TEXT];
     int last = '\n';
+    long end;
 
     if (fseek(file, -1, SEEK_END) == 0)
         last = fgetc(file);
+    if (fseek(file, 0, SEEK_END) < 0 || (end = ftell(file)) < 0)
+        return false;
     jp_key_format(key, text);
-    return fseek(file, 0, SEEK_END) == 0 &&
-           fprintf(file, "%s%s %s\n", last == '\n' ? "" : "\n", name, text) > 0 &&
-           fflush(file) == 0;
+    if (fprintf(file, "%s%s %s\n", last == '\n' ? "" : "\n", name, text) > 0 && fflush(file) == 0)
+        return true;
+    (void)!ftruncate(fileno(file), end); /* the disk is full */
+    return false;
 }
 
 static bool decide_listed(const jp_trust *trust, FILE *file, const char *name, const jp_key *key)
@@ -157,6 +160,8 @@ static bool decide_listed(const jp_trust *trust, FILE *file, const char *name, c
         return true;
     case OTHER_KEY:
         return refuse(name, key, "another one is listed");
+    case DAMAGED:
+        return refuse(name, key, "the line of this server in the file has no key");
     default:
         if (!trust->add_unknown)
             return refuse(name, key, "it is not listed");
