@@ -59,15 +59,18 @@ const char *keylog_error(int error)
 void keylog_write(FILE *log, const uint8_t *hello, const struct hs_result *keys)
 {
     char random[2 * HS_RANDOM_LEN + 1], c2s[HEX], s2c[HEX];
+    const char *torn;
 
     if (!log)
         return;
     sodium_bin2hex(random, sizeof(random), hello + CLIENT_RANDOM, HS_RANDOM_LEN);
     sodium_bin2hex(c2s, sizeof(c2s), keys->c2s_secret, KDF_HASH_LEN);
     sodium_bin2hex(s2c, sizeof(s2c), keys->s2c_secret, KDF_HASH_LEN);
-    flockfile(log); /* the line whole */
-    fprintf(log, "JETPLANE1 %s %08x %08x %d %s %s\n", random, keys->client_spi, keys->server_spi,
-            (int)keys->alg, c2s, s2c);
+    flockfile(log);                 /* the line whole */
+    torn = ferror(log) ? "\n" : ""; /* the disk was full: there may be a part of the last one */
+    clearerr(log);
+    fprintf(log, "%sJETPLANE1 %s %08x %08x %d %s %s\n", torn, random, keys->client_spi,
+            keys->server_spi, (int)keys->alg, c2s, s2c);
     fflush(log);
     funlockfile(log);
     sodium_memzero(c2s, sizeof(c2s));
