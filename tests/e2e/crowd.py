@@ -8,8 +8,8 @@ import time
 
 import jetwire as w
 from host import wait_for
+from jetperf import PORTS, SERVICES, Jetperf
 from plane import BUILD, SERVER
-from test_transport import PORTS, SERVICES, Jetperf
 
 # What a client may say, and exit with 1, when its server or itself was gone for too long.
 RESTARTED, SILENT = "the server was restarted", "the server is silent"

@@ -13,8 +13,8 @@ import time
 
 from crowd import RESTARTED, SILENT, Crowd
 from host import wait_for
+from jetperf import LISTENERS
 from stats import Stats
-from test_transport import LISTENERS
 
 SECONDS = float(os.environ.get("JETPLANE_FAULT_SECONDS", 60))
 SEED = int(os.environ.get("JETPLANE_SEED", 1))

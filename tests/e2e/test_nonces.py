@@ -10,10 +10,10 @@ import jetwire as w
 import pytest
 from crowd import Light
 from host import wait_for
+from jetperf import LISTENERS
 from nonces import Capture, Nonces
 from plane import BUILD, SERVER
 from test_faults_kill import SEED, kill_both, kill_jetplane_dp, kill_jetplaned
-from test_transport import LISTENERS
 
 ROUNDS = 6
 VISITOR = __file__.replace("test_nonces", "visitor")
