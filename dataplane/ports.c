@@ -172,6 +172,7 @@ static int port_start(struct dataplane *dp, unsigned i, struct rte_mempool *mbuf
 
 int ports_start(struct dataplane *dp, struct rte_mempool *mbufs)
 {
+    link_open();
     for (unsigned i = 0; i < dp->config.ports; i++) {
         int ret = port_start(dp, i, mbufs);
 
@@ -209,10 +210,9 @@ void ports_sample(struct dataplane *dp)
             shared->tx_errors = stats.oerrors;
             shared->rx_nombuf = stats.rx_nombuf;
         }
-        if (rte_eth_link_get_nowait(dp->port[i].id, &link) == 0) {
-            shared->link_up = link.link_status;
+        if (rte_eth_link_get_nowait(dp->port[i].id, &link) == 0)
             shared->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
-        }
+        shared->link_up = link_sample(dp, i);
     }
 }
 

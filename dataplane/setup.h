@@ -17,6 +17,11 @@ struct rte_mempool;
 int ports_start(struct dataplane *dp, struct rte_mempool *mbufs);
 void ports_stop(struct dataplane *dp);
 void ports_sample(struct dataplane *dp); /* refresh the shared port statistics */
+/* link.c. The first once, while sockets can be made; then whether port i's link is up, said on
+ * stderr when that changed. */
+void link_open(void);
+bool link_sample(const struct dataplane *dp, unsigned i);
+
 /* The largest UDP payload that every port carries, over IPv6 too. */
 uint16_t ports_max_packet(const struct dataplane *dp);
 
