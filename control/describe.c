@@ -4,7 +4,6 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -98,12 +97,13 @@ static json_t *describe_listeners(const struct jp_stats *stats)
     return list;
 }
 
-static uint64_t heartbeat_age_ms(const struct jp_stats *stats)
+/* Of a time the data plane shares, in ns. */
+static uint64_t age_ms(const uint64_t *shared)
 {
-    uint64_t beat = __atomic_load_n(&stats->heartbeat, __ATOMIC_RELAXED) / 1000;
+    uint64_t then = __atomic_load_n(shared, __ATOMIC_RELAXED) / 1000;
     uint64_t now = clock_us();
 
-    return now > beat ? (now - beat) / 1000 : 0;
+    return now > then ? (now - then) / 1000 : 0;
 }
 
 /* What is known only while it is there. */
@@ -111,13 +111,12 @@ static void add_data_plane(json_t *json, const struct daemon *d)
 {
     const struct dp *dp = &d->dp;
     const struct jp_stats *stats = dp->stats;
-    uint64_t uptime = (uint64_t)time(NULL) - stats->started_at;
 
     json_object_set_new(json, "version", TEXT(stats->program_version));
     json_object_set_new(json, "pid", number(dp->hello.pid));
     json_object_set_new(json, "boot_id", hex(dp->hello.boot_id, sizeof(dp->hello.boot_id)));
-    json_object_set_new(json, "uptime_s", number(uptime));
-    json_object_set_new(json, "heartbeat_age_ms", number(heartbeat_age_ms(stats)));
+    json_object_set_new(json, "uptime_s", number(age_ms(&stats->started_at) / 1000));
+    json_object_set_new(json, "heartbeat_age_ms", number(age_ms(&stats->heartbeat)));
     json_object_set_new(json, "lcores", number(dp->hello.lcores));
     json_object_set_new(json, "tier", json_string(tier_name(dp->hello.tier)));
     json_object_set_new(json, "hugepages", json_boolean(stats->hugepages));

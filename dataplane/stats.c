@@ -30,6 +30,14 @@ static void *shared_memory(size_t size)
     return memory;
 }
 
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 static void stats_describe(const struct dataplane *dp, struct jp_stats *s)
 {
     const struct config *config = &dp->config;
@@ -43,7 +51,7 @@ static void stats_describe(const struct dataplane *dp, struct jp_stats *s)
     s->pid = (uint32_t)getpid();
     randombytes_buf(s->boot_id, sizeof(s->boot_id));
     s->tsc_hz = rte_get_tsc_hz();
-    s->started_at = (uint64_t)time(NULL);
+    s->started_at = monotonic_ns();
     s->max_sessions = config->max_sessions;
     snprintf(s->program_version, sizeof(s->program_version), "%s", JP_VERSION);
     snprintf(s->crypto, sizeof(s->crypto), "%s", aead_backend_name(aead_best()));
@@ -84,9 +92,5 @@ void stats_sample(struct dataplane *dp)
 
 void stats_heartbeat(struct dataplane *dp)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    __atomic_store_n(&dp->stats->heartbeat,
-                     (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, __ATOMIC_RELAXED);
+    __atomic_store_n(&dp->stats->heartbeat, monotonic_ns(), __ATOMIC_RELAXED);
 }

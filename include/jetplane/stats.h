@@ -14,7 +14,7 @@
 #define JP_STATS_MAGIC UINT32_C(0x4a505331) /* "JPS1" */
 
 enum {
-    JP_STATS_VERSION = 3,
+    JP_STATS_VERSION = 4,
     JP_LCORES_MAX = 32, /* workers */
     JP_PORTS_MAX = 16,
     JP_LISTENERS_MAX = 16,
@@ -75,7 +75,7 @@ struct jp_stats {
     uint32_t pid;
     uint8_t boot_id[16]; /* random, of this run of the data plane */
     uint64_t tsc_hz;
-    uint64_t started_at; /* CLOCK_REALTIME, seconds */
+    uint64_t started_at; /* CLOCK_MONOTONIC, ns */
     uint64_t heartbeat;  /* CLOCK_MONOTONIC, ns; the main lcore's last turn */
     uint64_t max_sessions;
     uint64_t memory_bytes; /* what the data plane reserved for sessions, pools and packet buffers */
