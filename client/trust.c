@@ -106,7 +106,7 @@ int jp_trust_callback(jp_trust **trust, jp_trust_decide *decide, void *argument)
 
 /* ---- a file ---- */
 
-enum listed { UNLISTED, DAMAGED, OTHER_KEY, LISTED }; /* the last one counts */
+enum listed { UNLISTED, DAMAGED, OTHER_KEY, LISTED }; /* the highest counts */
 
 /* What a line says about the server called `name`. */
 static enum listed read_line(char *line, const char *name, const jp_key *key)
