@@ -339,7 +339,7 @@ uint64_t plane_count(const struct plane *plane, enum jp_counter counter)
     uint64_t sum = 0;
 
     for (unsigned i = 0; i < PLANE_LCORES; i++)
-        sum += plane->stats.lcore[i].counter[counter];
+        sum += __atomic_load_n(&plane->stats.lcore[i].counter[counter], __ATOMIC_RELAXED);
     return sum;
 }
 
