@@ -13,7 +13,6 @@ came: that finds the slow and the small, too."""
 
 import statistics
 
-WARM_UP = 0.25  # of the run
 SHORTEST = 120  # seconds after the warm-up: in less, lines say nothing
 ALLOWANCES = {"rss_kib": (2048, 0.02, 1024), "fds": (6, 0, 1), "mbufs": (256, 0, 64)}  # at once, share, an hour
 
@@ -36,6 +35,15 @@ NEVER = ("tx_no_mbuf", "tx_refused", "sessions_refused", "sessions_failed", "ses
 ENDS = ("sessions_idle", "sessions_unconfirmed", "sessions_closed", "sessions_failed", "sessions_evicted", "sessions_retired")
 
 
+def warm_up(seconds):
+    """A quarter of the run, and two minutes at least."""
+    return max(0.25 * seconds, 120)
+
+
+def has_trends(seconds):
+    return seconds - warm_up(seconds) >= SHORTEST
+
+
 def allowance(column, values, hours):
     at_once, share, an_hour = ALLOWANCES[column.split(".")[0]]
     return max(at_once, share * statistics.mean(values)) + an_hour * hours
@@ -43,9 +51,9 @@ def allowance(column, values, hours):
 
 def trends(rows, seconds):
     """column -> what the fitted line climbs by, and may climb by, from the warm-up to the end; nothing of short runs."""
-    rows = [row for row in rows if WARM_UP * seconds <= row["seconds"] <= seconds]
-    if not rows or rows[-1]["seconds"] - rows[0]["seconds"] < SHORTEST:
+    if not has_trends(seconds):
         return {}
+    rows = [row for row in rows if warm_up(seconds) <= row["seconds"] <= seconds]
     times = [row["seconds"] for row in rows]
     found = {}
     for column in (name for name in rows[0] if name.split(".")[0] in ALLOWANCES):

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from judge import WARM_UP
+from judge import warm_up
 
 # file: title and panels, each with its axis, the beginnings of its columns' names and what they are divided by
 PLOTS = {
@@ -31,7 +31,8 @@ def panel(csv, columns, label, names, divisor):
               if any(name == n or n.endswith(".") and name.startswith(n) for n in names) and any(columns[name])]
     if not chosen:
         return ""
-    first = int(len(columns["seconds"]) * WARM_UP)
+    seconds = columns["seconds"]
+    first = next((i for i, at in enumerate(seconds) if at >= warm_up(seconds[-1])), 0)
     places = list(columns)
     curves = ", ".join(
         curve(csv, places.index(name) + 1, columns[name][first] if label == SINCE else 0, divisor, number, name.split(".")[-1])
