@@ -55,7 +55,7 @@ def offer_tcp(plane, tcp=(), **control):
     for version in SERVER:
         rules_before_local(plane.host, version)
         plane.host.ip(f"-{version}", "rule", "add", "iif", "eth0", "ipproto", "udp", "priority", "1", "blackhole")
-    listen = [f"{SERVER[4]}:{port}" for port in PORTS.values()] + [f"[{SERVER[6]}]:{PORTS['echo']}"]
+    listen = [address.format(port) for port in PORTS.values() for address in (SERVER[4] + ":{}", f"[{SERVER[6]}]:{{}}")]
     plane.control = {
         "data_plane_socket": str(plane.socket), "control_socket": str(plane.ctl_socket),
         "identity_file": str(plane.folder / "identity.key"), "log_level": "debug",

@@ -56,12 +56,14 @@ def children(pid):
 
 def test_interrupted(as_root, tmp_path):
     with open(tmp_path / "log", "w") as log:
-        soak = subprocess.Popen([*SOAK, "--out", tmp_path / "out", "1"], stdout=log, stderr=log)
-    wait_for(lambda: " of 3600 s" in (tmp_path / "log").read_text() or soak.poll() is not None, 60, "traffic")
-    started = children(soak.pid)
-    assert len(started) > 10
-    soak.send_signal(signal.SIGINT)
-    assert soak.wait(30) == 130, (tmp_path / "log").read_text()
+        soak = subprocess.Popen([*SOAK, "--out", tmp_path / "out", "0.05"], stdout=log, stderr=log)
+    try:
+        wait_for(lambda: " of 180 s" in (tmp_path / "log").read_text() or soak.poll() is not None, 60, "traffic")
+        started = children(soak.pid)
+        assert len(started) > 10
+    finally:
+        soak.send_signal(signal.SIGINT)
+        assert soak.wait(60) == 130, (tmp_path / "log").read_text()
     assert [pid for pid in started if pathlib.Path(f"/proc/{pid}").exists()] == []
 
 
