@@ -99,8 +99,9 @@ static int finish_path(jp_session *s, int e, struct socket **place, const char *
         return e;
     socket_release(*place);
     *place = NULL;
-    return failure(JP_INVALID, what, e == -ENOSPC ? "there are %d paths already" : "not a path",
-                   CONN_PATHS);
+    if (e == -ENOSPC)
+        return failure(JP_NO_DESCRIPTORS, what, "there are %d paths already", CONN_PATHS);
+    return failure(JP_INVALID, what, "not a path");
 }
 
 int jp_session_migrate(jp_session *session, const jp_address *local)

@@ -46,7 +46,7 @@ static void move(jp_timer *timer)
         tool->n_addresses ? &options.tool.addresses[++moves % tool->n_addresses] : NULL;
     int error = jp_session_migrate(t->session, local);
 
-    if (error)
+    if (error && error != JP_NO_DESCRIPTORS) /* paths that it left are not over yet: another time */
         tool_fail_error(tool, "migrating", error);
 }
 

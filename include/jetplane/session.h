@@ -238,7 +238,8 @@ jp_address jp_session_local(const jp_session *session);
 jp_key jp_session_key(const jp_session *session);
 
 /* Client: go on from another address, NULL: another port of the kernel's choice. At once, losing
- * nothing but packets under way. */
+ * nothing but packets under way. JP_NO_DESCRIPTORS: paths that it left before still take all the
+ * room, for a while. */
 int jp_session_migrate(jp_session *session, const jp_address *local);
 
 /* How a path beside others is used. Both sides' paths are one list. */
