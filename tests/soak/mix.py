@@ -34,7 +34,7 @@ LIGHT, LIGHT_CHURN = 0, 1  # memif ports
 LIGHT_SESSIONS, LIGHT_RATE = 150, 1000
 PATIENT = {"reorder_timeout_us": 1000000, "fec_expire_us": 1000000}  # nobody is to be late for want of a CPU
 LIGHT_MANY = 1800  # sessions at once
-JETPLANED_REMEMBERS, PEER_REMEMBERS = 16384, 8000  # handshakes: control/recent.h, and twice client/listen.h's
+JETPLANED_REMEMBERS, PEER_REMEMBERS = 16384, 6000  # handshakes: control/recent.h, and more than client/listen.h's
 GOOD = {"rate": 16, "delay": 2}  # Mbit/s and ms
 WIRES = {
     "good": {}, "loss": {"loss": 2}, "bursts": {"loss": 0.5, "burst": 60}, "late": {"late": 3, "extra": 10},
@@ -257,10 +257,12 @@ class Mix:
         listener = self.begin(self.right, "jetcat -l", "-l", f"{SERVER[4]}:4501", "--receive", inbox, "-w", 5, tool="jetcat")
         key = self.key_of(listener)
         sender = self.begin(self.left, "jetcat", f"{SERVER[4]}:4501", "--key", key, "--send", file, tool="jetcat")
-        if (yield from self.ends("files", sender)) == "unanswered":
-            listener.kill()
-        while listener.alive():
+        done_well = (yield from self.ends("files", sender)) == "well"
+        until = time.monotonic() + (60 if done_well else 20)  # it may not have heard of the sender at all
+        while listener.alive() and time.monotonic() < until:
             yield
+        if listener.alive():
+            listener.kill()
         if listener.process.returncode not in (0, 1, -9):
             raise Fault(f"jetcat -l ended with {listener.process.returncode}: {listener.text()}")
         listener.log.unlink()
