@@ -135,17 +135,20 @@ static int watch_ticks(struct daemon *d)
     return loop_add(&d->loop, &d->ticks, EPOLLIN);
 }
 
-static int watch_signals(struct daemon *d)
+/* From the start, so that who sees our sockets can stop us in order. */
+static void hold_signals(sigset_t *set)
 {
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigprocmask(SIG_BLOCK, set, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+static int watch_signals(struct daemon *d, const sigset_t *set)
+{
     d->signals = (struct loop_watch){
-        .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .ready = on_signal, .arg = d};
+        .fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK), .ready = on_signal, .arg = d};
     if (d->signals.fd < 0)
         return -errno;
     return loop_add(&d->loop, &d->signals, EPOLLIN);
@@ -237,9 +240,12 @@ static int confine_daemon(const struct config *config)
 int daemon_run(const struct config *config)
 {
     static struct daemon d;
-    int rc = daemon_open(&d, config);
+    sigset_t signals;
+    int rc;
 
-    if (rc == 0 && (rc = watch_signals(&d)) < 0)
+    hold_signals(&signals);
+    rc = daemon_open(&d, config);
+    if (rc == 0 && (rc = watch_signals(&d, &signals)) < 0)
         log_error("cannot start: %s", strerror(-rc));
     if (rc == 0)
         rc = confine_daemon(config);

@@ -36,6 +36,17 @@ def test_stale_socket_is_replaced(daemon):
     assert not daemon.socket.exists()
 
 
+def test_stopped_as_soon_as_it_is_seen(make_daemon):
+    """It ends well, and takes its socket along."""
+    daemon = make_daemon(start=False)
+    for _ in range(20):
+        daemon.start(wait=False)
+        while not daemon.socket.exists():
+            assert daemon.alive(), daemon.log.read_text()
+        assert daemon.kill(signal.SIGTERM) == 0
+        assert not daemon.socket.exists()
+
+
 def test_second_jetplaned_is_refused(daemon):
     second = type(daemon)(daemon.dir)
     second.start(wait=False)
