@@ -60,6 +60,7 @@ class Mix:
         self.chance = random.Random(seed)
         self.phase = min(20, max(3, seconds / 24))  # seconds between two changes of the wire
         self.wire_is, self.next_change, self.coming = "good", 0, []
+        self.faults = []
         self.ran = collections.defaultdict(collections.Counter)  # kind -> how it ended -> times
         self.steady, self.programs, self.slots, self.numbers = {}, [], [], itertools.count()
         self.leaving, self.plane, self.hosts, self.wires = False, None, [], []
@@ -185,7 +186,7 @@ class Mix:
             yield
 
     def ends(self, kind, program, lasts=4.0):
-        """How it does: "well", "killed" or "unanswered"; anything else is a fault."""
+        """How it does: "well", "killed" or "unanswered"; anything else is a fault, after which others go on."""
         kill_at = time.monotonic() + (self.chance.uniform(0, lasts) if self.chance.random() < KILLED else 1e9)
         while program.alive():
             if time.monotonic() > kill_at:
@@ -195,7 +196,8 @@ class Mix:
         text = program.text()
         how = "killed" if program.killed else "well" if code == 0 else "unanswered"
         if how == "unanswered" and (code != 1 or not any(reason in text for reason in UNANSWERED)):
-            raise Fault(f"{kind} ended with {code} ({' '.join(map(str, program.process.args))}): {text[-2000:]}")
+            self.faults.append(f"{kind} ended with {code} ({' '.join(map(str, program.process.args))}): {text[-2000:]}")
+            how = "wrong"
         self.ran[kind][how] += 1
         program.log.unlink()
         self.programs.remove(program)
@@ -248,7 +250,7 @@ class Mix:
             while not (inbox / "file").exists():
                 yield from self.send_file(inbox, file)
             if (inbox / "file").read_bytes() != file.read_bytes():
-                raise Fault("a file came differently from how it was sent")
+                self.faults.append("a file came differently from how it was sent")
             self.ran["files"]["compared"] += 1
             (inbox / "file").unlink()
             yield from self.pause(2)
@@ -264,7 +266,7 @@ class Mix:
         if listener.alive():
             listener.kill()
         if listener.process.returncode not in (0, 1, -9):
-            raise Fault(f"jetcat -l ended with {listener.process.returncode}: {listener.text()}")
+            self.faults.append(f"jetcat -l ended with {listener.process.returncode}: {listener.text()}")
         listener.log.unlink()
         self.programs.remove(listener)
 
