@@ -37,7 +37,9 @@ static const char usage[] =
     "    control-leak   a compare that ends where bytes differ, at the first; at the last\n"
     "    control-same   the same compare, at the last for both\n"
     "  BACKEND, ALG  of tag-*: ipsec-mb, sodium or libcrypto; aes-256-gcm or chacha20-poly1305\n"
-    "|t| below 4.5 says that no difference was found, above 10 that there is one.\n";
+    "|t| below 4.5 says that no difference was found, above 10 that there is one; resolution is "
+    "how\n"
+    "large one must be to be found.\n";
 
 /* Class c's inputs are pool[c]; what runs takes its own from `input`, which it may change. */
 static uint8_t pool[2][POOL][INPUT_MAX], input[INPUT_MAX];
@@ -381,6 +383,7 @@ int main(int argc, char **argv)
     report("t.first", welch.first, "ratio");
     report("t.second", welch.second, "ratio");
     report("difference", welch.difference, "ticks");
+    report("resolution", welch.resolution, "ticks");
     report_end();
     free(samples.value);
     free(samples.class);

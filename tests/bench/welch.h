@@ -34,27 +34,37 @@ static inline void moments_add(struct moments *m, double x)
     m->squares += before * (x - m->mean);
 }
 
-/* 0 where there are too few samples, or all are alike. */
-static inline double welch_t(const struct moments m[2])
+/* Of the difference of the means; 0 where there are too few samples, or all are alike. */
+static inline double welch_error(const struct moments m[2])
 {
-    double error = 0;
+    double variance = 0;
 
     for (unsigned c = 0; c < 2; c++) {
         if (m[c].n < WELCH_MIN)
             return 0;
-        error += m[c].squares / (m[c].n - 1) / m[c].n;
+        variance += m[c].squares / (m[c].n - 1) / m[c].n;
     }
-    return error > 0 ? (m[0].mean - m[1].mean) / sqrt(error) : 0;
+    return sqrt(variance);
+}
+
+static inline double welch_t(const struct moments m[2])
+{
+    double error = welch_error(m);
+
+    return error > 0 ? fabs(m[0].mean - m[1].mean) / error : 0;
 }
 
 struct welch {
     double first, second; /* the largest |t| of either order */
-    double difference;    /* by how much the mean of class 1 is larger, the slowest left out */
+    /* by how much the mean of class 1 is larger, and what that must be for |t| to be 4.5: where the
+     * samples say it most exactly */
+    double difference, resolution;
 };
 
 static inline void welch_test(const struct samples *s, uint32_t below, struct welch *result)
 {
     struct moments values[2] = {{0}}, squares[2] = {{0}};
+    double error;
 
     for (unsigned long i = 0; i < s->n; i++)
         if (s->value[i] <= below)
@@ -65,9 +75,13 @@ static inline void welch_test(const struct samples *s, uint32_t below, struct we
         if (s->value[i] <= below)
             moments_add(&squares[s->class[i]], off * off);
     }
-    result->first = fmax(result->first, fabs(welch_t(values)));
-    result->second = fmax(result->second, fabs(welch_t(squares)));
-    result->difference = values[1].mean - values[0].mean;
+    result->first = fmax(result->first, welch_t(values));
+    result->second = fmax(result->second, welch_t(squares));
+    error = welch_error(values);
+    if (error > 0 && 4.5 * error < result->resolution) {
+        result->resolution = 4.5 * error;
+        result->difference = values[1].mean - values[0].mean;
+    }
 }
 
 static inline int welch_compare(const void *a, const void *b)
@@ -80,7 +94,7 @@ static inline int welch_compare(const void *a, const void *b)
 static inline struct welch welch_tests(const struct samples *s)
 {
     uint32_t *sorted = malloc(s->n * sizeof(*sorted));
-    struct welch result = {0};
+    struct welch result = {.resolution = HUGE_VAL};
 
     if (!sorted)
         report_fail("out of memory");
