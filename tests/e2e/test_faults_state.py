@@ -5,9 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
-import pathlib
 import random
-import stat
 import subprocess
 
 import pytest
@@ -214,6 +212,47 @@ def test_whoever_read_the_messages_is_gone(make_plane):
     finally:
         dp.terminate()
         assert dp.wait(30) == 0
+
+
+# ---- files ----
+
+
+def test_files_for_a_bad_disk(listen, tmp_path):  # noqa: F811
+    """Both ends say what is wrong with whose disk; what came already is not asked for again."""
+    if reason := why_not():
+        pytest.skip(reason)
+    file = random_file(tmp_path / "file", 400_000)
+    with contextlib.closing(Disk(tmp_path / "disk", 1024)) as disk:
+        receive = "jetcat", "-l", "127.0.0.1:0", "--receive", disk.path
+        disk.fill()
+        os.truncate(disk.path / "ballast", (disk.path / "ballast").stat().st_size - 150_000)
+        for says, mend in (FULL, disk.relieve), (READ_ONLY, lambda: disk.protect(False)):
+            listener = listen(*receive)
+            sent = cat(listener, "--send", file)
+            code, said = listener.end()
+            assert code == 1 and f"file.part: {says}" in said, said
+            assert sent.returncode == 1 and f"the other end says: file.part: {says}" in sent.stderr, sent
+            mend()
+            disk.protect() if says == FULL else None
+        have = (disk.path / "file.part").stat().st_size
+        assert 100_000 < have < 400_000
+        listener = listen(*receive)
+        sent = cat(listener, "--json", "--send", file)
+        assert sent.returncode == 0 and listener.end()[0] == 0
+        assert json.loads(sent.stdout)["resumed_at"] == have
+        assert hashlib.sha256((disk.path / "file").read_bytes()).digest() == hashlib.sha256(file.read_bytes()).digest()
+
+
+def test_output_to_a_full_disk(listen, disk):  # noqa: F811
+    """Of what was piped, and of figures."""
+    disk.fill()
+    listener = listen("jetcat", "-l", "127.0.0.1:0", stdin=subprocess.DEVNULL, stdout=(disk.path / "out").open("wb"))
+    cat(listener, input="x" * 100_000)
+    code, said = listener.end()
+    assert code == 1 and FULL in said, said
+    server = listen("jetperf", "-s", "-l", "127.0.0.1:0")
+    done = run("jetperf", "-c", server.address, "--key", server.key, "-n", "1000", stdout=(disk.path / "out").open("wb"))
+    assert done.returncode == 1 and "cannot write the output" in done.stderr, done
 
 
 # ---- what clients keep ----
