@@ -104,12 +104,19 @@ void test_refused(struct test *t, int error)
     jp_session_close(t->session, CODE_REFUSED, jp_error_detail());
 }
 
+/* What the process says in the end; a server that goes on after a test says nothing about it. */
+static void exits_with(const struct test *t, int code)
+{
+    if (t->client || options.once)
+        exit_code = code;
+}
+
 void test_done(struct test *t)
 {
     const char *verdict = control_verdict(t);
 
     t->phase = PHASE_DONE;
-    exit_code = verdict ? TOOL_WRONG : TOOL_OK;
+    exits_with(t, verdict ? TOOL_WRONG : TOOL_OK);
     jp_timer_stop(ticker);
     jp_timer_stop(mover);
     jp_timer_stop(waker);
@@ -143,7 +150,7 @@ static void on_close(jp_session *session, const jp_close *close)
         tool_warn(t->tool, "a test broke: code %llu%s%s", (unsigned long long)close->code,
                   *close->reason ? " " : "", close->reason);
     if (!t->client)
-        exit_code = close->code == CODE_DONE ? TOOL_OK : TOOL_FAILED;
+        exits_with(t, close->code == CODE_DONE ? TOOL_OK : TOOL_FAILED);
     test_end(t);
     if (t->client || options.once)
         jp_loop_stop(loop);

@@ -225,6 +225,15 @@ def test_tests_at_once_share_what_they_send_and_have_a_limit(perf):
     assert measured(perf, "-n", "1000")["intact"]
 
 
+def test_a_server_that_goes_on_does_not_end_with_a_test(perf):
+    planner = Planner(perf)
+    assert planner.ask() == {"ready": True}
+    planner.socket.end(300, "gone")
+    assert "test from" in perf.process.stderr.readline() and "a test broke" in perf.process.stderr.readline()
+    perf.process.terminate()
+    assert perf.end()[0] == 0
+
+
 def test_services():
     code, result = Service(discard).measure("-n", "5M", "-P", "3")
     assert code == 0 and result["local"]["sent"] == 5 << 20
