@@ -16,7 +16,7 @@ from host import wait_for
 from jetperf import LISTENERS
 from stats import Stats
 
-SECONDS = float(os.environ.get("JETPLANE_FAULT_SECONDS", 45))
+SECONDS = float(os.environ.get("JETPLANE_FAULT_SECONDS", 40))
 SEED = int(os.environ.get("JETPLANE_SEED", 1))
 IDLE_MS = 8000  # sessions that hear nothing for so long end
 PATIENCE = 60  # seconds, for anybody to be at work again
@@ -140,7 +140,7 @@ def torment(plane, crowd, rng):
         if was_calm and fault not in EITHER:
             assert bool(new) == (fault in NOTICED) and new <= {RESTARTED, SILENT}, (fault.__name__, new)
     crowd.recover(PATIENCE)
-    assert crowd.said()[RESTARTED] > 0 or SECONDS < 45
+    assert crowd.said()[RESTARTED] > 0 or SECONDS < 40
     return took
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A client of an echo service by libjetplane that may be killed at any time: it visits again and again, resumes with what it
-kept in FILE, which outlives it, and notes every session's keys in FILE.keys. Each visit that went well is a line.
+"""A client of an echo service by libjetplane that may be killed at any time: it visits again and again, resumes with what
+it kept in FILE, which outlives it, and notes every session's keys in FILE.keys. Each visit that went well is a line.
 
 usage: visitor.py SERVER KEY FILE"""
 
@@ -69,3 +69,4 @@ if __name__ == "__main__":
     _, server, key, file = sys.argv
     while True:
         Visit(pathlib.Path(file)).run(server, key)
+        time.sleep(0.05)
