@@ -43,6 +43,7 @@ WIRES = {
     "dark": {"dark": 800, "every": 4000}, "narrow": {"mtu": 1400}, "without UDP": {},
     "everything": {"loss": 0.5, "burst": 30, "late": 1, "extra": 5, "twice": 0.5, "damage": 0.5, "delay": 20},
 }
+LASTS = {"without UDP": 10}  # seconds at most: who keeps moving to UDP stays unheard, and ends after IDLE_MS
 NOTHING = {key: 0 for impairments in WIRES.values() for key in impairments}
 # What a client may say that exits with 1: for a while nobody could hear it.
 UNANSWERED = ("no answer from the peer", "the server is silent")
@@ -164,7 +165,7 @@ class Mix:
             self.plane.udp.cut()
         for wire in self.wires:
             wire.change(**{**NOTHING, **GOOD, "delay": self.chance.randrange(30), **WIRES[self.wire_is]})
-        self.next_change = time.monotonic() + self.phase
+        self.next_change = time.monotonic() + min(self.phase, LASTS.get(self.wire_is, self.phase))
 
     def leave(self):
         """The wires are good again, and nobody comes any more; those who are there go. Goes on with tick."""
