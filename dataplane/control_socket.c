@@ -1,7 +1,10 @@
 /* The listening socket, and the first words with whoever connects. */
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,18 +16,23 @@
 
 enum { SEND_BUFFER = 4 << 20 };
 
-/* Its directory, when only that is missing: /run is empty after every boot. */
-static void make_directory(const char *path)
+/* Of those that start at the same moment each would find what was left behind, and the last remove
+ * what the first has made since: so one at a time. Who keeps the others for a second is none of
+ * them. Makes the directory when only that is missing: /run is empty after every boot. Returns what
+ * to close afterwards; -1: nothing. */
+static int take_turn(const char *path)
 {
-    char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
-    char *slash;
+    char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    const char *directory;
+    int fd;
 
-    snprintf(directory, sizeof(directory), "%s", path);
-    slash = strrchr(directory, '/');
-    if (slash && slash != directory) {
-        *slash = 0;
-        mkdir(directory, 0755);
-    }
+    snprintf(copy, sizeof(copy), "%s", path);
+    directory = dirname(copy);
+    mkdir(directory, 0755);
+    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (unsigned i = 0; fd >= 0 && i < 100 && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+        usleep(10000);
+    return fd;
 }
 
 static int listen_at(const struct sockaddr_un *address)
@@ -48,13 +56,14 @@ int control_listen(const struct config *config)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *path = config->control_socket;
-    int ret;
+    int turn = take_turn(path);
+    int ret = unix_socket_reclaim(path);
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    make_directory(path);
-    ret = unix_socket_reclaim(path);
     if (ret == 0)
         ret = listen_at(&address);
+    if (turn >= 0)
+        close(turn);
     if (ret >= 0 && config->becomes && lchown(path, config->user.uid, config->user.gid) != 0) {
         int err = errno;
 
