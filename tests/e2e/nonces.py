@@ -72,7 +72,7 @@ class Nonces:
         self.keys = {spi: [w.Keys(*one) for one in ways] for spi, ways in sessions_of(logs).items()}
         self.used = set()  # (key, nonce)
         self.sealed = {}  # what a handshake's key comes from -> what was sealed with it
-        self.epochs, self.tickets, self.unread, self.hellos = set(), [], 0, collections.Counter()
+        self.epochs, self.tickets, self.unread, self.hellos = set(), set(), 0, collections.Counter()
 
     def take(self, packet):
         if packet[:4] == bytes(4):
@@ -92,7 +92,7 @@ class Nonces:
             assert pair not in self.used, f"SPI {spi:08x}: packet number {number} was used twice with a key"
             self.used.add(pair)
             self.epochs.add((spi, number >> EPOCH_SHIFT))
-            self.tickets += [fields["ticket"] for kind, fields in w.read_frames(frames) if kind == w.TICKET]
+            self.tickets |= {fields["ticket"] for kind, fields in w.read_frames(frames) if kind == w.TICKET}
             return
         self.unread += 1
 
