@@ -3,6 +3,7 @@
 #ifndef DATAPLANE_BURST_H
 #define DATAPLANE_BURST_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,25 +17,36 @@ struct session;
 
 struct burst {
     uint16_t n;
+    uint8_t port; /* the one it was received from, until it is parsed */
     struct rte_mbuf *m[BURST_MAX];
 };
 
+struct layers {
+    uint16_t udp; /* offset of the UDP payload in the mbuf's data */
+    uint8_t l2_len, l3_len;
+};
+
+/* What most packets need of it is one cache line. */
 struct packet {
     struct session *session; /* from decrypt on */
     uint64_t pn;
     uint32_t spi;
     uint32_t text_len; /* parse: ciphertext without tag; after decrypt: frames */
-    uint16_t udp;      /* offset of the UDP payload in the mbuf's data */
-    uint16_t l2_len, l3_len;
+    struct layers layers;
     uint8_t ip_version;
-    uint8_t port; /* index into dataplane.port */
+    uint8_t port; /* from parse on: index into dataplane.port */
     /* one data frame: what reorder and deliver handle */
-    uint8_t is_datagram;
     uint16_t data; /* offset of the frame's data in the mbuf's data */
     uint16_t data_len;
+    uint8_t is_unusual; /* decrypt: not along its session's path, or of another epoch */
+    uint8_t is_datagram;
     uint32_t stream_id;
     struct reorder_node node; /* message sequence, offset, fin */
 };
+
+static_assert(offsetof(struct packet, node.next) == 64, "links are not in the first line");
+/* A pool's private size: so a frame begins a cache line, which has all headers up to the text. */
+enum { PACKET_SIZE = RTE_ALIGN_CEIL(sizeof(struct packet), RTE_CACHE_LINE_SIZE) };
 
 static inline struct packet *packet_of(struct rte_mbuf *m)
 {

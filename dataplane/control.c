@@ -15,6 +15,7 @@
 #include "command.h"
 #include "control.h"
 #include "ingress/ingress.h"
+#include "ingress/origin.h"
 #include "relay.h"
 #include "setup.h"
 
@@ -230,7 +231,7 @@ static void relay_event(const struct dataplane *dp, unsigned worker, struct even
 
 static void relay_punt(struct lcore *lc, struct rte_mbuf *m)
 {
-    const uint8_t *payload = rte_pktmbuf_mtod_offset(m, const uint8_t *, packet_of(m)->udp);
+    const uint8_t *payload = rte_pktmbuf_mtod_offset(m, const uint8_t *, packet_of(m)->layers.udp);
     struct jp_ipc_packet *out = outbox_add(JP_IPC_PUNT, sizeof(*out), lc);
 
     /* parse let it pass: its UDP length is right, and it is a ClientHello */

@@ -159,6 +159,8 @@ struct lcore *lcore_new(struct dataplane *dp, unsigned index, struct rte_mempool
         lc->reorder = (struct reorder_limits){.max_held = dp->config.reorder_max,
                                               .timeout_us = dp->config.reorder_timeout_us};
         lc->held_max = mbufs->size / 2 / dp->config.lcores;
+        for (unsigned i = 0; i < dp->ports; i++)
+            outlines_init(&lc->outlines[i], &dp->port[i]);
         hash_spi_bytes(lc);
         queue_init(&lc->unread);
         queue_init(&lc->frames);

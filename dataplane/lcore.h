@@ -19,6 +19,7 @@
 #include "jetplane/ipc.h"
 #include "jetplane/stats.h"
 #include "limit.h"
+#include "outline.h"
 #include "pool.h"
 #include "streams.h"
 #include "toeplitz.h"
@@ -81,15 +82,17 @@ struct lcore {
     struct rte_mempool *command_pool, *event_pool;
     struct prefix_limit *punt_limit, *punt_cookie_limit; /* of hellos without and with cookie */
     struct prefix_limit *reset_limit;
-    struct bucket reset_total; /* over all prefixes */
-    const bool *stop;          /* set by the main lcore; atomic */
+    struct bucket reset_total;              /* over all prefixes */
+    const bool *stop;                       /* set by the main lcore; atomic */
+    struct outlines outlines[JP_PORTS_MAX]; /* of the ports */
     uint16_t spi_hash[4][256]; /* what each byte of an SPI adds (xor) to its hash's low bits */
 
     bool quiet; /* atomic, set by the worker: it stopped receiving and hands on no more packets */
 
     /* the worker's own */
     uint64_t now; /* us since the data plane started; read once a turn */
-    uint64_t lap; /* TSC when the stage that runs began */
+    uint64_t turns;
+    uint64_t lap; /* TSC when the stage that runs began; 0: this turn is not measured */
     struct aead *aead;
     struct session_table *sessions;
     struct wheel *wheel; /* one timer per session; ticks of TIMER_TICK_US */
@@ -101,6 +104,7 @@ struct lcore {
     struct pool fec_encoders;
     struct stream_pool streams;
     struct burst rx;              /* the burst on the receive path */
+    bool moved;                   /* a session has changed its path since that was decrypted */
     struct packet_queue unread;   /* authentic, their frames not read yet */
     struct packet_queue frames;   /* read from their packets, not reordered yet */
     struct packet_queue released; /* in order, to be delivered */
@@ -119,12 +123,25 @@ static inline void count(struct lcore *lc, enum jp_counter c, uint64_t n)
     __atomic_store_n(&lc->counter[c], lc->counter[c] + n, __ATOMIC_RELAXED);
 }
 
+/* Reading the clock at every stage would cost more than some stages do: one turn of so many is
+ * measured, and stands for all. */
+enum { TURNS_A_LAP = 17 };
+
+/* A turn begins. */
+static inline void lap_start(struct lcore *lc)
+{
+    lc->lap = lc->turns++ % TURNS_A_LAP == 0 ? rte_rdtsc() : 0;
+}
+
 /* A stage is through with a burst: the time since the last lap was its own. */
 static inline void lap(struct lcore *lc, enum jp_counter stage)
 {
-    uint64_t tsc = rte_rdtsc();
+    uint64_t tsc;
 
-    count(lc, stage, tsc - lc->lap);
+    if (likely(lc->lap == 0))
+        return;
+    tsc = rte_rdtsc();
+    count(lc, stage, (tsc - lc->lap) * TURNS_A_LAP);
     lc->lap = tsc;
 }
 

@@ -24,15 +24,10 @@ static uint16_t mbufs_room(const struct config *config)
     return (uint16_t)(RTE_PKTMBUF_HEADROOM + RTE_ALIGN_CEIL(mtu + L2_MAX + GROWTH, 1024u));
 }
 
-static uint16_t private_size(void)
-{
-    return RTE_ALIGN_CEIL(sizeof(struct packet), RTE_MBUF_PRIV_ALIGN);
-}
-
 struct rte_mempool *mbufs_new(const struct config *config)
 {
     uint32_t n = config->mbufs;
-    struct rte_mempool *mbufs = rte_pktmbuf_pool_create("mbufs", n, MBUFS_CACHE, private_size(),
+    struct rte_mempool *mbufs = rte_pktmbuf_pool_create("mbufs", n, MBUFS_CACHE, PACKET_SIZE,
                                                         mbufs_room(config), (int)rte_socket_id());
 
     if (!mbufs)
@@ -44,7 +39,7 @@ struct rte_mempool *mbufs_new(const struct config *config)
 /* DPDK lets no packet buffer cross a page boundary, which only matters while pages are small. */
 static size_t mbufs_bytes(const struct config *config)
 {
-    size_t mbuf = sizeof(struct rte_mbuf) + private_size() + mbufs_room(config);
+    size_t mbuf = sizeof(struct rte_mbuf) + PACKET_SIZE + mbufs_room(config);
     size_t object = rte_mempool_calc_obj_size((uint32_t)mbuf, 0, NULL);
     size_t page = config->hugepages ? (size_t)2 << 20 : 4096;
     size_t a_page = page / object;

@@ -179,9 +179,9 @@ static void dress(const struct dataplane *dp, struct rte_mbuf *m, const struct j
     path_header_fill(rte_pktmbuf_mtod_offset(m, uint8_t *, size - UDP_HDR), path->ip_version,
                      UDP_HDR + len);
     m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-    p->udp = size;
-    p->l2_len = RTE_ETHER_HDR_LEN;
-    p->l3_len = size - RTE_ETHER_HDR_LEN - UDP_HDR;
+    p->layers.udp = size;
+    p->layers.l2_len = RTE_ETHER_HDR_LEN;
+    p->layers.l3_len = (uint8_t)(size - RTE_ETHER_HDR_LEN - UDP_HDR);
     p->ip_version = path->ip_version;
     p->port = dp->ports;
 }

@@ -1,5 +1,6 @@
 #include "egress/egress.h"
 #include "ingress/ingress.h"
+#include "ingress/origin.h"
 #include "pipeline.h"
 #include "relay.h"
 #include "session.h"

@@ -224,7 +224,7 @@ void session_describe(const struct lcore *lc, const struct session *s, struct jp
     out->tx_bytes = s->tx_bytes;
     out->rx_pn = s->replay.end > 0 ? s->replay.end - 1 : 0;
     out->tx_pn = s->tx.next_pn;
-    out->rx_epoch = s->rx.epoch;
+    out->rx_epoch = s->rx.current.epoch;
     out->tx_epoch = s->tx.epoch;
     out->fec_recovered = s->fec_recovered;
     out->idle_timeout_ms = s->idle_timeout_ms;

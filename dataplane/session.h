@@ -4,6 +4,7 @@
 #ifndef DATAPLANE_SESSION_H
 #define DATAPLANE_SESSION_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,37 +20,48 @@
 
 struct transport;
 
+/* What packets along a session's path begin with, for packet_is_along. */
+struct flow {
+    uint8_t peer_mac[6];
+    uint8_t port; /* index into dataplane.port */
+    uint8_t ip_version;
+    uint8_t ip4[8]; /* as in IPv4 packets: source, destination */
+    uint8_t ports[4];
+};
+
+/* Packets to us touch two lines, one of `replay` and the key; those from us the lines behind. */
 struct session {
-    /* Four lines that most packets touch, then the keys. */
-    uint32_t server_spi; /* in packets to us; 0: slot is free */
-    uint32_t client_spi; /* in packets to the client */
-    uint8_t listener;    /* index into config.listener, by the port of the handshake */
-    bool confirmed;      /* an authentic packet came */
-    bool epoch_acked;    /* an ACK of a packet of rx.epoch was sent: the next may begin */
-    bool fec_refused; /* no decoder was free when FEC began: sources are read, nothing is recovered
-                       */
-    uint8_t doom;     /* enum jp_retired: about to be ended; 0: alive */
-    bool unproven;    /* light: `path` changed, and nobody there has answered yet */
+    uint32_t server_spi;    /* in packets to us; 0: slot is free */
+    uint32_t client_spi;    /* in packets to the client */
+    struct transport *full; /* its transport; NULL: a light session */
+    struct flow flow;       /* of `path` */
+    uint8_t listener;       /* index into config.listener, by the port of the handshake */
+    bool confirmed;         /* an authentic packet came */
+    bool epoch_acked;     /* an ACK of a packet of rx.current.epoch was sent: the next may begin */
+    bool unproven;        /* light: `path` changed, and nobody there has answered yet */
+    uint8_t doom;         /* enum jp_retired: about to be ended; 0: alive */
+    bool fec_refused;     /* no decoder was free when FEC began: sources are read, nothing is
+                             recovered */
+    uint64_t last_rx;     /* us; of the last authentic packet */
+    struct replay replay; /* its end in the first line */
+
+    alignas(64) struct ack ack;
+    uint64_t rx_packets, rx_bytes;
+    struct streams streams;
+
+    struct jp_path path; /* where the newest authentic packet came from */
+
+    struct wheel_entry
+        timer;            /* the earliest of all that waits: idling, ACK, FEC, reorder, source */
+    uint64_t timer_at;    /* us */
+    struct fec_dec *dec;  /* NULL until the client sends FEC */
+    struct fec_enc *enc;  /* NULL unless the client asked for FEC */
+    uint32_t held;        /* packets in this session's reorder queues */
     uint16_t max_packet;  /* largest UDP payload the client takes */
     uint16_t max_frames;  /* bytes of frames in a packet that the client and the path take */
     uint16_t max_streams; /* ids we may use are below it */
     uint16_t header_len;  /* bytes of `header` */
     uint32_t idle_timeout_ms;
-    uint32_t held;    /* packets in this session's reorder queues */
-    uint64_t last_rx; /* us; of the last authentic packet */
-    uint64_t rx_packets, rx_bytes;
-    struct transport *full; /* its transport; NULL: a light session */
-
-    struct jp_path path; /* where the newest authentic packet came from */
-
-    struct ack ack;
-    struct wheel_entry
-        timer;           /* the earliest of all that waits: idling, ACK, FEC, reorder, source */
-    uint64_t timer_at;   /* us */
-    struct fec_dec *dec; /* NULL until the client sends FEC */
-
-    struct streams streams;
-    struct fec_enc *enc;  /* NULL unless the client asked for FEC */
     uint64_t source_next; /* us: when the source sink sends next; 0: not started */
     uint64_t created;     /* us */
     uint64_t doom_code;   /* of the CLOSE when it ends */
@@ -57,7 +69,6 @@ struct session {
     struct session *next; /* of the free slots, or of the doomed sessions */
 
     struct epoch_rx rx;
-    struct replay replay;
 
     struct epoch_tx tx;
     uint64_t tx_packets, tx_bytes;
@@ -70,9 +81,9 @@ struct session {
 };
 
 static_assert(sizeof(struct session) <= 3328, "a million sessions fit in 4 GiB");
-static_assert(offsetof(struct session, path) % 64 == 0 && offsetof(struct session, ack) % 64 == 0 &&
-                  offsetof(struct session, streams) % 64 == 0,
-              "no group straddles lines");
+static_assert(offsetof(struct session, replay.bits) == 64, "what is checked is in the first line");
+static_assert(offsetof(struct session, path) == offsetof(struct session, ack) + 64,
+              "what is counted is in another");
 
 /* The sessions of one lcore, found by server SPI: an open-addressing index over a flat array. */
 struct session_table;
@@ -91,7 +102,10 @@ void session_table_remove(struct session_table *t, struct session *s);
 uint32_t session_table_count(const struct session_table *t);
 /* NULL when there is none. */
 struct session *session_find(const struct session_table *t, uint32_t spi);
-/* The same for n <= BURST_MAX SPIs at once, prefetching; out[i] may be NULL. */
+/* It will be looked for soon: have its place in the index fetched. */
+void session_expect(const struct session_table *t, uint32_t spi);
+/* Find n <= BURST_MAX at once, of SPIs that are expected, and have them fetched; out[i] may be
+ * NULL. */
 void session_find_bulk(const struct session_table *t, const uint32_t *spi, struct session **out,
                        unsigned n);
 /* For paging through: the session in slot i < session_table_slots (those used so far), NULL when it

@@ -150,18 +150,18 @@ struct session *session_find(const struct session_table *t, uint32_t spi)
 static void prefetch(const struct session *s)
 {
     rte_prefetch0(s);
-    rte_prefetch0(&s->path);
     rte_prefetch0(&s->ack);
-    rte_prefetch0(&s->streams);
-    rte_prefetch0(&s->rx.epoch);
-    rte_prefetch0(&s->replay);
+    rte_prefetch0(&s->rx.current.epoch);
+}
+
+void session_expect(const struct session_table *t, uint32_t spi)
+{
+    rte_prefetch0(&t->index[home(t, spi)]);
 }
 
 void session_find_bulk(const struct session_table *t, const uint32_t *spi, struct session **out,
                        unsigned n)
 {
-    for (unsigned i = 0; i < n; i++)
-        rte_prefetch0(&t->index[home(t, spi[i])]);
     for (unsigned i = 0; i < n; i++) {
         out[i] = session_find(t, spi[i]);
         if (out[i] && (i == 0 || out[i] != out[i - 1]))

@@ -16,30 +16,21 @@
 enum { IDLE_TURNS = 1024 };
 enum { SHUTDOWN_US = 2000000 };
 
-/* What the first stages read of a packet: buffer, metadata, headers. Whoever wrote them may have
- * been another core or the NIC. */
-static void prefetch(const struct burst *b)
-{
-    for (uint16_t i = 0; i < b->n; i++) {
-        rte_mbuf_prefetch_part1(b->m[i]);
-        rte_mbuf_prefetch_part2(b->m[i]); /* for whoever frees it */
-        rte_prefetch0(packet_of(b->m[i]));
-        rte_prefetch0((uint8_t *)packet_of(b->m[i]) + RTE_CACHE_LINE_SIZE);
-    }
-    for (uint16_t i = 0; i < b->n; i++)
-        rte_prefetch0(rte_pktmbuf_mtod(b->m[i], void *));
-}
-
-/* A burst from the worker's queue of a port, as it came. */
+/* A burst from the worker's queue of a port, as it came. What the first stages read of a packet is
+ * fetched: buffer, metadata, headers. Whoever wrote them may have been another core or the NIC. */
 static void receive(struct lcore *lc, unsigned port)
 {
     struct burst *b = &lc->rx;
     uint64_t bytes = 0;
 
     b->n = rte_eth_rx_burst(lc->dp->port[port].id, (uint16_t)lc->index, b->m, BURST_MAX);
-    prefetch(b);
-    for (uint16_t i = 0; i < b->n; i++) {
-        packet_of(b->m[i])->port = (uint8_t)port;
+    b->port = (uint8_t)port;
+    for (unsigned i = 0; i < b->n; i++) {
+        rte_mbuf_prefetch_part1(b->m[i]);
+        rte_prefetch0(packet_of(b->m[i]));
+    }
+    for (unsigned i = 0; i < b->n; i++) {
+        rte_prefetch0(rte_pktmbuf_mtod(b->m[i], void *));
         bytes += b->m[i]->pkt_len;
     }
     count(lc, JP_rx_packets, b->n);
@@ -55,6 +46,8 @@ static unsigned take_over(struct lcore *lc)
     if (n == 0)
         return 0;
     b->n = (uint16_t)n;
+    for (unsigned i = 0; i < n; i++)
+        session_expect(lc->sessions, packet_of(b->m[i])->spi);
     count(lc, JP_handed_in, n);
     pipeline_owned(lc, b);
     return n;
@@ -64,7 +57,7 @@ unsigned worker_turn(struct lcore *lc)
 {
     unsigned work = 0;
 
-    lc->lap = rte_rdtsc();
+    lap_start(lc);
     for (unsigned i = 0; i < lc->dp->ports; i++) {
         if (lc->index >= lc->dp->port[i].rx_queues)
             continue;

@@ -30,7 +30,7 @@ static void take(struct worker *w, struct session *s, const struct aead_op *op)
         count(w, C_rx_replayed, 1);
         return;
     }
-    if (epoch_of(op->pn) > s->rx.epoch) {
+    if (epoch_of(op->pn) > s->rx.current.epoch) {
         epoch_rx_commit(&s->rx, w->aead, op->pn);
         count(w, C_rekeys, 1);
     }
@@ -75,7 +75,7 @@ static void gather(struct worker *w, struct opening *o, struct rte_mbuf *m,
         rte_pktmbuf_free(m);
         return;
     }
-    if (epoch_of(info->pn) != s->rx.epoch)
+    if (epoch_of(info->pn) != s->rx.current.epoch)
         key = epoch_rx_key(&s->rx, w->aead, info->pn, &o->scratch[o->scratches]);
     if (!key || replay_check(&s->replay, info->pn) != REPLAY_FRESH) {
         count(w, C_rx_replayed, 1);

@@ -1,13 +1,5 @@
 #include "ack.h"
 
-bool ack_note(struct ack *a, uint64_t now)
-{
-    if (a->pending++ == 0)
-        a->first_at = now;
-    a->last_at = now;
-    return a->pending >= ACK_EVERY;
-}
-
 uint64_t ack_deadline(const struct ack *a)
 {
     if (a->pending == 0)

@@ -19,7 +19,13 @@ struct ack {
 };
 
 /* An ack-eliciting packet arrived at now (us). True when an ACK is due at once. */
-bool ack_note(struct ack *a, uint64_t now);
+static inline bool ack_note(struct ack *a, uint64_t now)
+{
+    if (a->pending++ == 0)
+        a->first_at = now;
+    a->last_at = now;
+    return a->pending >= ACK_EVERY;
+}
 /* When an ACK is due (us), UINT64_MAX when none is pending. */
 uint64_t ack_deadline(const struct ack *a);
 /* The newest ranges of the window, descending; returns how many (<= max <= FRAME_ACK_RANGES_MAX), 0

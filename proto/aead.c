@@ -120,3 +120,9 @@ void aead_open(struct aead *aead, struct aead_op *ops, unsigned n)
     for (unsigned i = 0; i < n; i++)
         ops[i].ok = texts[i].ok;
 }
+
+void aead_open_texts(struct aead *aead, struct aead_text *texts, unsigned n)
+{
+    assert(n <= AEAD_BURST_MAX);
+    aead->vtable->open(aead, texts, n);
+}

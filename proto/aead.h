@@ -37,7 +37,8 @@ struct aead_key {
     alignas(64) uint8_t expanded[1008];
     uint8_t salt[AEAD_SALT_LEN];
     uint8_t alg;
-    uint8_t pad[11];
+    uint8_t pad[3];
+    uint64_t epoch; /* for its owner to know it by (epoch.h); 0 at first */
 };
 
 /* One packet. The tag is the AEAD_TAG_LEN bytes behind text[len]. */
@@ -49,6 +50,18 @@ struct aead_op {
     uint32_t len;
     bool ok; /* out, aead_open only: the tag was right; if not, text is undefined and must be
                 dropped */
+};
+
+/* One packet as the ciphers of RFC 8439 and SP 800-38D see it, for who lays out nonce and AAD. The
+ * tag lies behind text[len]. */
+struct aead_text {
+    const struct aead_key *key;
+    uint8_t *text;
+    const uint8_t *aad;
+    uint32_t len;
+    uint32_t aad_len;
+    uint8_t nonce[AEAD_NONCE_LEN];
+    bool ok; /* out, open only */
 };
 
 /* Per-thread state of a backend (ipsec-mb keeps its job manager here). */
@@ -72,5 +85,7 @@ void aead_key_wipe(struct aead_key *key);
  * in constant time and sets ok. Neither allocates nor fails. */
 void aead_seal(struct aead *aead, struct aead_op *ops, unsigned n);
 void aead_open(struct aead *aead, struct aead_op *ops, unsigned n);
+/* aead_open of texts. */
+void aead_open_texts(struct aead *aead, struct aead_text *texts, unsigned n);
 
 #endif

@@ -8,17 +8,6 @@
 
 #include "aead.h"
 
-/* One packet as the ciphers of RFC 8439 and SP 800-38D see it. The tag lies behind text[len]. */
-struct aead_text {
-    const struct aead_key *key;
-    uint8_t *text;
-    const uint8_t *aad;
-    uint32_t len;
-    uint32_t aad_len;
-    uint8_t nonce[AEAD_NONCE_LEN];
-    bool ok; /* out, open only */
-};
-
 struct aead_vtable {
     /* New per-thread state; NULL with errno ENOTSUP or ENOMEM. */
     struct aead *(*create)(void);

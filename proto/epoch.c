@@ -48,11 +48,11 @@ const struct aead_key *epoch_rx_key(const struct epoch_rx *rx, struct aead *aead
     uint64_t epoch = epoch_of(pn);
     const uint8_t *material;
 
-    if (epoch == rx->epoch)
+    if (epoch == rx->current.epoch)
         return &rx->current;
-    if (epoch == rx->epoch + 1)
+    if (epoch == rx->current.epoch + 1)
         material = rx->next;
-    else if (epoch + 1 == rx->epoch)
+    else if (epoch + 1 == rx->current.epoch)
         material = rx->prev;
     else
         return NULL;
@@ -62,14 +62,14 @@ const struct aead_key *epoch_rx_key(const struct epoch_rx *rx, struct aead *aead
 
 void epoch_rx_commit(struct epoch_rx *rx, struct aead *aead, uint64_t pn)
 {
-    if (epoch_of(pn) != rx->epoch + 1)
+    if (epoch_of(pn) != rx->current.epoch + 1)
         return;
     memcpy(rx->prev, rx->material, AEAD_MATERIAL_LEN);
     memcpy(rx->material, rx->next, AEAD_MATERIAL_LEN);
     aead_key_init(aead, &rx->current, rx->current.alg, rx->material);
+    rx->current.epoch = epoch_of(pn);
     ratchet(rx->next_secret);
     derive_material(rx->next, rx->next_secret);
-    rx->epoch++;
 }
 
 /* ---- sender ---- */

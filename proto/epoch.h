@@ -25,11 +25,10 @@ static inline uint64_t epoch_of(uint64_t pn)
 
 struct epoch_rx {
     struct aead_key current;
-    uint64_t epoch;                      /* of current */
-    uint8_t prev[AEAD_MATERIAL_LEN];     /* valid when epoch > 0 */
+    uint8_t prev[AEAD_MATERIAL_LEN];     /* valid when the epoch is > 0 */
     uint8_t material[AEAD_MATERIAL_LEN]; /* current, unexpanded: the next prev */
     uint8_t next[AEAD_MATERIAL_LEN];
-    uint8_t next_secret[KDF_HASH_LEN]; /* secret(epoch + 1) */
+    uint8_t next_secret[KDF_HASH_LEN]; /* secret(current.epoch + 1) */
 };
 
 struct epoch_tx {

@@ -10,58 +10,17 @@ enum { FEC_INDEXES = 64, FEC_REPAIRS = 16, FEC_SYMBOL_MIN = 2, RLC_SOURCES = 64,
 /* ---- parsing: each function reads one frame's fields, false when they are cut or impossible ----
  */
 
-/* The n bytes at *p, which moves behind them; NULL when there are fewer. */
-static inline const uint8_t *take(const uint8_t **p, const uint8_t *end, uint64_t n)
-{
-    const uint8_t *at = *p;
-
-    if ((uint64_t)(end - at) < n)
-        return NULL;
-    *p = at + n;
-    return at;
-}
-
 static inline bool parse_stream(const uint8_t **p, const uint8_t *end, unsigned flags,
                                 struct frame *f)
 {
-    uint64_t id, seq, offset = 0, len;
-
-    if (!varint_get(p, end, &id) || !varint_get(p, end, &seq))
-        return false;
-    if (flags & FRAME_STREAM_OFF && !varint_get(p, end, &offset))
-        return false;
-    if (!(flags & FRAME_STREAM_LEN))
-        len = (uint64_t)(end - *p);
-    else if (!varint_get(p, end, &len))
-        return false;
-    const uint8_t *data = take(p, end, len);
-
-    if (!data || id >= FRAME_STREAM_IDS || offset >= FRAME_MESSAGE_MAX ||
-        len > FRAME_MESSAGE_MAX - offset ||
-        (flags & (FRAME_STREAM_COMPRESSED | FRAME_STREAM_FIN)) == FRAME_STREAM_COMPRESSED)
-        return false;
     f->type = FRAME_STREAM;
-    f->u.stream.seq = seq;
-    f->u.stream.id = (uint32_t)id;
-    f->u.stream.offset = (uint32_t)offset;
-    f->u.stream.fin = flags & FRAME_STREAM_FIN;
-    f->u.stream.unordered = flags & FRAME_STREAM_UNORDERED;
-    f->u.stream.compressed = flags & FRAME_STREAM_COMPRESSED;
-    f->u.stream.data = data;
-    f->u.stream.len = (uint32_t)len;
-    return true;
+    return frame_get_stream(p, end, flags, &f->u.stream);
 }
 
 static bool parse_datagram(const uint8_t **p, const uint8_t *end, unsigned flags, struct frame *f)
 {
-    uint64_t len = (uint64_t)(end - *p);
-
-    if (flags & FRAME_DATAGRAM_LEN && !varint_get(p, end, &len))
-        return false;
     f->type = FRAME_DATAGRAM;
-    f->u.datagram.data = take(p, end, len);
-    f->u.datagram.len = (uint32_t)len;
-    return f->u.datagram.data;
+    return frame_get_datagram(p, end, flags, &f->u.datagram);
 }
 
 static bool parse_ack(const uint8_t **p, const uint8_t *end, bool ecn, struct frame *f)
@@ -93,10 +52,10 @@ static bool parse_close(const uint8_t **p, const uint8_t *end, struct frame *f)
 {
     const uint8_t *len;
 
-    if (!varint_get(p, end, &f->u.close.code) || !(len = take(p, end, 1)))
+    if (!varint_get(p, end, &f->u.close.code) || !(len = bytes_take(p, end, 1)))
         return false;
     f->u.close.reason_len = *len;
-    f->u.close.reason = take(p, end, *len);
+    f->u.close.reason = bytes_take(p, end, *len);
     return f->u.close.reason;
 }
 
@@ -104,7 +63,7 @@ static bool parse_close(const uint8_t **p, const uint8_t *end, struct frame *f)
 static bool parse_symbol(const uint8_t **p, const uint8_t *end, const uint8_t **symbol,
                          uint32_t *len)
 {
-    if (!(*symbol = take(p, end, FEC_SYMBOL_MIN)))
+    if (!(*symbol = bytes_take(p, end, FEC_SYMBOL_MIN)))
         return false;
     *len = FEC_SYMBOL_MIN + be16_load(*symbol);
     return *len <= end - *symbol;
@@ -114,7 +73,7 @@ static bool parse_fec_source(const uint8_t **p, const uint8_t *end, struct frame
 {
     const uint8_t *index;
 
-    if (!varint_get(p, end, &f->u.fec_source.block) || !(index = take(p, end, 1)) ||
+    if (!varint_get(p, end, &f->u.fec_source.block) || !(index = bytes_take(p, end, 1)) ||
         *index >= FEC_INDEXES)
         return false;
     f->u.fec_source.index = *index;
@@ -131,7 +90,7 @@ static bool parse_rlc_repair(const uint8_t **p, const uint8_t *end, struct frame
 {
     const uint8_t *fixed;
 
-    if (!varint_get(p, end, &f->u.rlc_repair.first) || !(fixed = take(p, end, 3)))
+    if (!varint_get(p, end, &f->u.rlc_repair.first) || !(fixed = bytes_take(p, end, 3)))
         return false;
     f->u.rlc_repair.n = fixed[0];
     f->u.rlc_repair.seed = be16_load(fixed + 1);
@@ -145,10 +104,10 @@ static bool parse_rlc_repair(const uint8_t **p, const uint8_t *end, struct frame
 
 static bool parse_recovered(const uint8_t **p, const uint8_t *end, struct frame *f)
 {
-    const uint8_t *window = take(p, end, 1), *mask;
+    const uint8_t *window = bytes_take(p, end, 1), *mask;
 
     if (!window || *window > 1 || !varint_get(p, end, &f->u.recovered.first) ||
-        !(mask = take(p, end, 8)))
+        !(mask = bytes_take(p, end, 8)))
         return false;
     f->u.recovered.window = *window;
     f->u.recovered.mask = be64_load(mask);
@@ -157,12 +116,12 @@ static bool parse_recovered(const uint8_t **p, const uint8_t *end, struct frame 
 
 static bool parse_ticket(const uint8_t **p, const uint8_t *end, struct frame *f)
 {
-    const uint8_t *len = take(p, end, 1);
+    const uint8_t *len = bytes_take(p, end, 1);
 
     if (!len || *len == 0 || *len > FRAME_TICKET_MAX)
         return false;
     f->u.ticket.len = *len;
-    return (f->u.ticket.bytes = take(p, end, *len));
+    return (f->u.ticket.bytes = bytes_take(p, end, *len));
 }
 
 /* What a control frame consists of. */
@@ -209,7 +168,7 @@ static bool parse_fec_repair(const uint8_t **p, const uint8_t *end, struct frame
 {
     const uint8_t *fixed;
 
-    if (!varint_get(p, end, &f->u.fec_repair.block) || !(fixed = take(p, end, 3)))
+    if (!varint_get(p, end, &f->u.fec_repair.block) || !(fixed = bytes_take(p, end, 3)))
         return false;
     f->u.fec_repair.k = fixed[0];
     f->u.fec_repair.r = fixed[1];
@@ -234,7 +193,7 @@ static bool parse_outer(const uint8_t **p, const uint8_t *end, uint8_t type, str
         return parse_close(p, end, f);
     case FRAME_PATH_CHALLENGE:
     case FRAME_PATH_RESPONSE:
-        return (f->u.path_data = take(p, end, PATH_DATA));
+        return (f->u.path_data = bytes_take(p, end, PATH_DATA));
     case FRAME_FEC_SOURCE:
         return parse_fec_source(p, end, f);
     case FRAME_FEC_REPAIR:

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "varint.h"
+
 enum frame_type {
     FRAME_PADDING = 0x00,
     FRAME_PING = 0x01,
@@ -45,13 +47,6 @@ enum {
     FRAME_STREAM_FLAGS = 0x2f,
     FRAME_DATAGRAM_LEN = 1
 };
-/* Does a frame that begins with this byte carry data, and that of an ordered stream as it is? */
-static inline bool frame_is_plain_data(uint8_t type)
-{
-    const uint8_t rest = FRAME_STREAM_OFF | FRAME_STREAM_FIN | FRAME_STREAM_LEN;
-
-    return (type & ~rest) == FRAME_STREAM || (type & ~FRAME_DATAGRAM_LEN) == FRAME_DATAGRAM;
-}
 enum { FRAME_STREAM_IDS = 1 << 16, FRAME_MESSAGE_MAX = 1 << 24 };
 enum { FRAME_DATA_MAX = 16 }; /* STREAM and DATAGRAM frames in one packet */
 enum {
@@ -82,6 +77,21 @@ enum close_code {
 
 struct frame_ack_range {
     uint64_t first, last; /* packet numbers, inclusive */
+};
+
+struct frame_stream {
+    uint64_t seq;    /* message sequence number on the stream */
+    uint32_t id;     /* stream id, 0-65535 */
+    uint32_t offset; /* of this fragment in the message; it ends within 16 MiB */
+    bool fin;        /* last fragment of the message */
+    bool unordered, compressed;
+    const uint8_t *data;
+    uint32_t len;
+};
+
+struct frame_datagram {
+    const uint8_t *data;
+    uint32_t len;
 };
 
 /* One parsed frame. Pointers are into the packet and live as long as it does. */
@@ -141,19 +151,8 @@ struct frame {
             const uint8_t *bytes;
             uint32_t len; /* 1 to FRAME_TICKET_MAX */
         } ticket;
-        struct {
-            uint64_t seq;    /* message sequence number on the stream */
-            uint32_t id;     /* stream id, 0-65535 */
-            uint32_t offset; /* of this fragment in the message; it ends within 16 MiB */
-            bool fin;        /* last fragment of the message */
-            bool unordered, compressed;
-            const uint8_t *data;
-            uint32_t len;
-        } stream;
-        struct {
-            const uint8_t *data;
-            uint32_t len;
-        } datagram;
+        struct frame_stream stream;
+        struct frame_datagram datagram;
     } u;
 };
 
@@ -164,6 +163,46 @@ struct frame {
  * and PADDING are legal. Returns 1 for a frame, 0 at the end, -EBADMSG for a cut, unknown or
  * impossible one; *p is then anywhere up to end. */
 int frame_next(const uint8_t **p, const uint8_t *end, bool inner, struct frame *f);
+/* The rest of a STREAM frame with these FRAME_STREAM_FLAGS: *p is behind its type, and moves behind
+ * its data. False when it is cut or impossible. */
+static inline bool frame_get_stream(const uint8_t **p, const uint8_t *end, unsigned flags,
+                                    struct frame_stream *f)
+{
+    uint64_t id, seq, offset = 0, len;
+
+    if (!varint_get(p, end, &id) || !varint_get(p, end, &seq))
+        return false;
+    if (flags & FRAME_STREAM_OFF && !varint_get(p, end, &offset))
+        return false;
+    if (!(flags & FRAME_STREAM_LEN))
+        len = (uint64_t)(end - *p);
+    else if (!varint_get(p, end, &len))
+        return false;
+    f->seq = seq;
+    f->id = (uint32_t)id;
+    f->offset = (uint32_t)offset;
+    f->fin = flags & FRAME_STREAM_FIN;
+    f->unordered = flags & FRAME_STREAM_UNORDERED;
+    f->compressed = flags & FRAME_STREAM_COMPRESSED;
+    f->len = (uint32_t)len;
+    f->data = bytes_take(p, end, len);
+    return f->data && id < FRAME_STREAM_IDS && offset < FRAME_MESSAGE_MAX &&
+           len <= FRAME_MESSAGE_MAX - offset && (f->fin || !f->compressed);
+}
+
+/* The same of a DATAGRAM frame, flags FRAME_DATAGRAM_LEN or 0. */
+static inline bool frame_get_datagram(const uint8_t **p, const uint8_t *end, unsigned flags,
+                                      struct frame_datagram *f)
+{
+    uint64_t len = (uint64_t)(end - *p);
+
+    if (flags & FRAME_DATAGRAM_LEN && !varint_get(p, end, &len))
+        return false;
+    f->data = bytes_take(p, end, len);
+    f->len = (uint32_t)len;
+    return f->data;
+}
+
 /* The data of a STREAM or DATAGRAM frame, of *len bytes. */
 static inline const uint8_t *frame_data(const struct frame *f, uint32_t *len)
 {

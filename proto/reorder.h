@@ -9,12 +9,13 @@
 #include <stdint.h>
 
 struct reorder_node {
-    struct reorder_node *next, *prev;
     uint64_t seq;
     uint32_t offset;
     uint32_t len; /* payload bytes; offset + len fits */
     bool fin;
-    bool gap;         /* out: something before this fragment was skipped */
+    bool gap; /* out: something before this fragment was skipped */
+    /* of those that are held, and lists; what only passes does not touch them */
+    struct reorder_node *next, *prev;
     uint64_t arrived; /* out: when it, or a fragment held behind it, arrived, the earlier */
 };
 

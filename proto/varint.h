@@ -36,9 +36,12 @@ static inline bool varint_get(const uint8_t **p, const uint8_t *end, uint64_t *v
         *p = q + size;
         return true;
     }
-    q = varint_get_near_end(q, end, v);
+    uint64_t value; /* so that *v may be in a register */
+
+    q = varint_get_near_end(q, end, &value);
     if (!q)
         return false;
+    *v = value;
     *p = q;
     return true;
 }

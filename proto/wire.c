@@ -1,7 +1,5 @@
-#include <errno.h>
-
-#include "bytes.h"
 #include "wire.h"
+#include "bytes.h"
 
 /* A header, a trailer and a tag are the least a data packet can be. */
 enum { DATA_MIN = WIRE_DATA_HDR + WIRE_TRAILER_MIN + WIRE_TAG };
@@ -62,20 +60,4 @@ size_t wire_trailer_put(uint8_t *end, size_t frames_len)
     end[pad] = (uint8_t)pad;
     end[pad + 1] = WIRE_NEXT_HEADER;
     return pad + WIRE_TRAILER_MIN;
-}
-
-int wire_trailer_strip(const uint8_t *text, size_t text_len)
-{
-    if (text_len < WIRE_TRAILER_MIN || text_len % 4 != 0)
-        return -EBADMSG;
-    size_t pad = text[text_len - 2];
-
-    if (pad > 3 || pad + WIRE_TRAILER_MIN > text_len || text[text_len - 1] != WIRE_NEXT_HEADER)
-        return -EBADMSG;
-    size_t frames_len = text_len - WIRE_TRAILER_MIN - pad;
-
-    for (size_t i = 0; i < pad; i++)
-        if (text[frames_len + i] != i + 1)
-            return -EBADMSG;
-    return (int)frames_len;
 }

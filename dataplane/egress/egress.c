@@ -4,6 +4,7 @@
 
 #include <rte_malloc.h>
 
+#include "ingress/origin.h"
 #include "stages.h"
 
 struct egress *egress_new(int socket)
@@ -50,6 +51,8 @@ void egress_session_path(struct lcore *lc, struct session *s, const struct jp_pa
             fec_enc_fini(s->enc, &lc->fec);
     }
     s->path = *path;
+    s->flow = flow_of(path, port_index(lc->dp, path->port));
+    lc->moved = true;
     s->header_len = path_header(s->header, path);
     s->max_frames = (uint16_t)max_frames;
 }

@@ -71,7 +71,7 @@ static void address(struct lcore *lc, struct item *it)
     if (it->kind == ITEM_NUMBERED) {
         const struct packet *p = packet_of(it->m);
 
-        path_complete(lc->dp, it->port, p->ip_version, p->udp, it->m);
+        path_complete(lc->dp, it->port, p->ip_version, p->layers.udp, it->m);
         return;
     }
     it->port = s->path.port;

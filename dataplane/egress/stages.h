@@ -26,7 +26,7 @@ enum item_kind {
     ITEM_DATA,     /* packet_of(m) says which data: frame and fec put their headers in front */
     ITEM_FRAMES,   /* m holds finished frames: only to be encrypted */
     ITEM_NUMBERED, /* the same, to be sealed as packet_of(m)->pn; in front of the room for the ESP
-                      header are the path's, of packet_of(m)->udp bytes */
+                      header are the path's, of packet_of(m)->layers.udp bytes */
     ITEM_RAW,      /* m holds an Ethernet frame; no session */
 };
 

@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "command.h"
 #include "ingress.h"
+#include "origin.h"
 #include "session.h"
 #include "wire.h"
 
@@ -23,7 +24,7 @@ struct scratch {
 struct opening {
     unsigned n;
     struct rte_mbuf *m[BURST_MAX];
-    struct aead_op op[BURST_MAX];
+    struct aead_text text[BURST_MAX];
     struct scratch scratch;
 };
 
@@ -45,7 +46,7 @@ static void report_unknown(struct lcore *lc, struct rte_mbuf *m)
         return;
     }
     e->u.unknown.path = path;
-    memcpy(e->u.unknown.quote, rte_pktmbuf_mtod_offset(m, uint8_t *, p->udp), JP_IPC_QUOTE);
+    memcpy(e->u.unknown.quote, rte_pktmbuf_mtod_offset(m, uint8_t *, p->layers.udp), JP_IPC_QUOTE);
     event_send(lc, e);
     count(lc, JP_resets_asked, 1);
 }
@@ -72,17 +73,16 @@ static const struct aead_key *scratch_key(struct lcore *lc, struct scratch *x,
 /* Open what was gathered; the good go behind the kept packets of b. */
 static void open_gathered(struct lcore *lc, struct opening *o, struct burst *b, uint16_t *kept)
 {
-    aead_open(lc->aead, o->op, o->n);
+    aead_open_texts(lc->aead, o->text, o->n);
     for (unsigned i = 0; i < o->n; i++) {
-        struct packet *p = packet_of(o->m[i]);
-        int len = o->op[i].ok ? wire_trailer_strip(o->op[i].text, o->op[i].len) : 0;
+        int len = wire_trailer_strip(o->text[i].text, o->text[i].len);
 
-        if (!o->op[i].ok) {
+        if (unlikely(!o->text[i].ok)) {
             drop(lc, o->m[i], JP_auth_failed);
-        } else if (len < 0) {
+        } else if (unlikely(len < 0)) {
             drop(lc, o->m[i], JP_bad_trailer);
         } else {
-            p->text_len = (uint32_t)len;
+            packet_of(o->m[i])->text_len = (uint32_t)len;
             b->m[(*kept)++] = o->m[i];
         }
     }
@@ -95,7 +95,23 @@ static void open_gathered(struct lcore *lc, struct opening *o, struct burst *b, 
  * packet could cost us a new key. */
 static bool is_early(const struct session *s, uint64_t pn)
 {
-    return epoch_of(pn) > s->rx.epoch && !s->epoch_acked;
+    return epoch_of(pn) > s->rx.current.epoch && !s->epoch_acked;
+}
+
+/* The AAD is SPI and packet number, which lie in the header but for the number's low half between
+ * them: parse has seen that it repeats what follows, so the SPI may take its place. The nonce is
+ * salt and number (RFC 4106 sections 4 and 5). */
+static inline void set_text(struct aead_text *t, const struct aead_key *key, uint8_t *header,
+                            uint32_t len)
+{
+    memcpy(header + 4, header, 4);
+    t->key = key;
+    t->text = header + WIRE_DATA_HDR;
+    t->aad = header + 4;
+    t->len = len;
+    t->aad_len = AEAD_AAD_LEN;
+    memcpy(t->nonce, key->salt, AEAD_SALT_LEN);
+    memcpy(t->nonce + AEAD_SALT_LEN, header + 8, 8);
 }
 
 /* Add a packet to those to be opened, unless it is a replay or of an epoch too far. */
@@ -109,27 +125,27 @@ static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, stru
         drop(lc, m, verdict == REPLAY_SEEN ? JP_replay_seen : JP_replay_old);
         return;
     }
-    if (epoch_of(p->pn) != s->rx.epoch &&
-        (is_early(s, p->pn) || !(key = scratch_key(lc, &o->scratch, s, p->pn)))) {
-        drop(lc, m, JP_epoch_far);
-        return;
+    p->is_unusual = false;
+    if (unlikely(epoch_of(p->pn) != s->rx.current.epoch)) {
+        p->is_unusual = true;
+        if (is_early(s, p->pn) || !(key = scratch_key(lc, &o->scratch, s, p->pn))) {
+            drop(lc, m, JP_epoch_far);
+            return;
+        }
     }
-    /* the checksum covers what the tag does not: where the packet came from */
-    if (!packet_is_along(lc->dp, m, &s->path) && !udp_checksum_ok(m)) {
-        drop(lc, m, JP_udp_checksum);
-        return;
+    if (unlikely(!packet_is_along(m, s))) {
+        p->is_unusual = true;
+        if (!udp_checksum_ok(m)) { /* it covers what the tag does not: where m came from */
+            drop(lc, m, JP_udp_checksum);
+            return;
+        }
     }
     p->session = s;
     replay_prefetch(&s->replay, p->pn); /* for the stages behind */
     rte_prefetch0(s->streams.last);
     o->m[o->n] = m;
-    o->op[o->n++] = (struct aead_op){
-        .key = key,
-        .text = rte_pktmbuf_mtod_offset(m, uint8_t *, p->udp + WIRE_DATA_HDR),
-        .pn = p->pn,
-        .spi = p->spi,
-        .len = p->text_len,
-    };
+    set_text(&o->text[o->n++], key, rte_pktmbuf_mtod_offset(m, uint8_t *, p->layers.udp),
+             p->text_len);
 }
 
 uint16_t ingress_decrypt(struct lcore *lc, struct burst *b)
@@ -140,6 +156,7 @@ uint16_t ingress_decrypt(struct lcore *lc, struct burst *b)
     uint16_t kept = 0;
 
     o.n = o.scratch.n = 0;
+    lc->moved = false;
     for (uint16_t i = 0; i < b->n; i++)
         spi[i] = packet_of(b->m[i])->spi;
     session_find_bulk(lc->sessions, spi, session, b->n);

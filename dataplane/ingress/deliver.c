@@ -5,16 +5,24 @@
 
 uint16_t ingress_deliver(struct lcore *lc, struct burst *b)
 {
+    const struct sink *sink = NULL;
     uint64_t bytes = 0;
+    unsigned first = 0;
 
-    for (uint16_t i = 0; i < b->n; i++)
-        bytes += packet_of(b->m[i])->data_len;
+    for (unsigned i = 0; i < b->n; i++) {
+        const struct packet *p = packet_of(b->m[i]);
+        const struct sink *next = sink_of(lc, p->session);
+
+        bytes += p->data_len;
+        if (next != sink && i > 0) {
+            sink->take(lc, b->m + first, i - first);
+            first = i;
+        }
+        sink = next;
+    }
     count(lc, JP_delivered, b->n);
     count(lc, JP_delivered_bytes, bytes);
-    for (uint16_t i = 0; i < b->n; i++) {
-        struct session *s = packet_of(b->m[i])->session;
-
-        sink_of(lc, s)->take(lc, s, b->m[i]);
-    }
+    if (sink)
+        sink->take(lc, b->m + first, b->n - first);
     return b->n = 0;
 }

@@ -107,7 +107,8 @@ static void read_packet(struct lcore *lc, struct rte_mbuf *m)
 {
     struct packet *p = packet_of(m);
     struct reading r = {.lc = lc, .s = p->session, .m = m, .fate = JP_control};
-    const uint8_t *frames = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->udp + WIRE_DATA_HDR);
+    const uint8_t *frames =
+        rte_pktmbuf_mtod_offset(m, const uint8_t *, p->layers.udp + WIRE_DATA_HDR);
 
     if (r.s->doom) {
         drop(lc, m, JP_session_gone);
@@ -121,22 +122,40 @@ static void read_packet(struct lcore *lc, struct rte_mbuf *m)
     reading_end(&r, ok);
 }
 
+/* Is [p, end) one data frame, of a datagram or an ordered stream as it is? Then m is its unit. */
+static inline bool is_lone(struct rte_mbuf *m, const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *start = rte_pktmbuf_mtod(m, const uint8_t *);
+    const unsigned plain = FRAME_STREAM_OFF | FRAME_STREAM_FIN | FRAME_STREAM_LEN;
+    unsigned type = *p++;
+
+    if (likely((type & ~plain) == FRAME_STREAM)) {
+        struct frame_stream f;
+
+        if (!frame_get_stream(&p, end, type & plain, &f) || p != end)
+            return false;
+        unit_set_stream(packet_of(m), &f, (uint16_t)(f.data - start));
+        return true;
+    }
+    struct frame_datagram f;
+
+    if ((type & ~FRAME_DATAGRAM_LEN) != FRAME_DATAGRAM ||
+        !frame_get_datagram(&p, end, type & FRAME_DATAGRAM_LEN, &f) || p != end)
+        return false;
+    unit_set_datagram(packet_of(m), &f, (uint16_t)(f.data - start));
+    return true;
+}
+
 /* Most packets hold one data frame and no other: it is the unit, and needs no queue. False: nothing
  * was done, read it the long way. */
-static bool read_lone(struct lcore *lc, struct rte_mbuf *m)
+static inline bool read_lone(struct lcore *lc, struct rte_mbuf *m)
 {
     struct packet *p = packet_of(m);
-    const uint8_t *start = rte_pktmbuf_mtod(m, const uint8_t *);
-    const uint8_t *at = start + p->udp + WIRE_DATA_HDR, *end = at + p->text_len;
-    struct frame f;
-    uint32_t len;
+    const uint8_t *frames =
+        rte_pktmbuf_mtod_offset(m, const uint8_t *, p->layers.udp + WIRE_DATA_HDR);
 
-    if (p->text_len == 0 || !frame_is_plain_data(*at) || p->session->doom ||
-        frame_next(&at, end, false, &f) != 1 || at != end)
+    if (p->text_len == 0 || p->session->doom || !is_lone(m, frames, frames + p->text_len))
         return false;
-    const uint8_t *data = frame_data(&f, &len);
-
-    unit_set(p, &f, (uint16_t)(data - start), len);
     acknowledge(lc, p->session);
     return true;
 }

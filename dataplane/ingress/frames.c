@@ -37,7 +37,12 @@ static void add_unit(struct reading *r, const struct frame *f)
         }
         data = rte_pktmbuf_mtod(m, const uint8_t *);
     }
-    unit_set(packet_of(m), f, (uint16_t)(data - rte_pktmbuf_mtod(m, const uint8_t *)), len);
+    uint16_t at = (uint16_t)(data - rte_pktmbuf_mtod(m, const uint8_t *));
+
+    if (f->type == FRAME_STREAM)
+        unit_set_stream(packet_of(m), &f->u.stream, at);
+    else
+        unit_set_datagram(packet_of(m), &f->u.datagram, at);
     queue_push(&r->units, &packet_of(m)->node);
 }
 

@@ -44,12 +44,12 @@ static void reply(struct lcore *lc, struct rte_mbuf *m, const uint8_t *end)
 void answer_icmp4(struct lcore *lc, struct rte_mbuf *m)
 {
     const struct packet *p = packet_of(m);
-    uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l2_len);
-    uint8_t *icmp = ip + p->l3_len;
-    uint32_t len = be16_load(ip + 2) - p->l3_len;
+    uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, p->layers.l2_len);
+    uint8_t *icmp = ip + p->layers.l3_len;
+    uint32_t len = be16_load(ip + 2) - p->layers.l3_len;
 
-    if (p->l3_len != IP4_MIN || len < ECHO_MIN || icmp[0] != ICMP4_ECHO_REQUEST || icmp[1] != 0 ||
-        !ip4_is_host(ip + 12) || !address4_is_ours(port_of(lc, m), ip + 16) ||
+    if (p->layers.l3_len != IP4_MIN || len < ECHO_MIN || icmp[0] != ICMP4_ECHO_REQUEST ||
+        icmp[1] != 0 || !ip4_is_host(ip + 12) || !address4_is_ours(port_of(lc, m), ip + 16) ||
         rte_raw_cksum(icmp, len) != 0xffff) {
         drop(lc, m, JP_ip_other);
         return;
@@ -85,8 +85,8 @@ static void answer_echo6(struct lcore *lc, struct rte_mbuf *m, uint8_t *ip, uint
 void answer_icmp6(struct lcore *lc, struct rte_mbuf *m)
 {
     const struct packet *p = packet_of(m);
-    uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l2_len);
-    uint8_t *icmp = ip + p->l3_len;
+    uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, p->layers.l2_len);
+    uint8_t *icmp = ip + p->layers.l3_len;
     uint32_t len = be16_load(ip + 4);
 
     if (len < 4 || icmp6_checksum(ip, icmp, len) != 0)

@@ -27,15 +27,6 @@ uint16_t ingress_deliver(struct lcore *lc, struct burst *b);
  * a message that lost a part are dropped. list is linked through its nodes. */
 void reorder_release(struct lcore *lc, struct stream *st, struct reorder_node *list);
 
-/* Where a packet that passed parse came from, and so where its answer goes. */
-void packet_path(const struct dataplane *dp, struct rte_mbuf *m, struct jp_path *path);
-/* Is that this path? */
-bool packet_is_along(const struct dataplane *dp, struct rte_mbuf *m, const struct jp_path *path);
-/* Is its UDP checksum right? Computed only when the port has not done so; m is as it was received.
- * What the kernel sends over a veth carries the sum of the pseudo header alone, which is as good:
- * there was no wire. */
-bool udp_checksum_ok(struct rte_mbuf *m);
-
 /* Answer ARP, neighbour solicitation or ICMP echo: parse hands such a packet over, with its layers'
  * lengths in packet_of(m). Takes m and gives it its fate. `neighbour.c`, `icmp.c`. */
 void answer_arp(struct lcore *lc, struct rte_mbuf *m);

@@ -64,7 +64,7 @@ static bool arp_asks_us(const struct port *port, const uint8_t *arp, uint32_t le
 void answer_arp(struct lcore *lc, struct rte_mbuf *m)
 {
     const struct port *port = port_of(lc, m);
-    uint32_t l2_len = packet_of(m)->l2_len, len = m->data_len - l2_len;
+    uint32_t l2_len = packet_of(m)->layers.l2_len, len = m->data_len - l2_len;
     uint8_t *arp = rte_pktmbuf_mtod_offset(m, uint8_t *, l2_len);
     uint8_t ours[4];
 

@@ -3,7 +3,7 @@
 
 #include "answers.h"
 #include "bytes.h"
-#include "ingress.h"
+#include "origin.h"
 
 enum { IP4_SRC = 12, IP4_DST = 16, IP6_SRC = 8, IP6_DST = 24, VLAN_ID_MASK = 0x0fff };
 
@@ -18,8 +18,8 @@ void packet_path(const struct dataplane *dp, struct rte_mbuf *m, struct jp_path 
 {
     const struct packet *p = packet_of(m);
     const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
-    const uint8_t *ip = eth + p->l2_len;
-    const uint8_t *udp = ip + p->l3_len;
+    const uint8_t *ip = eth + p->layers.l2_len;
+    const uint8_t *udp = ip + p->layers.l3_len;
 
     memset(path, 0, sizeof(*path)); /* paths are compared as a whole */
     if (p->ip_version == 4) {
@@ -33,28 +33,24 @@ void packet_path(const struct dataplane *dp, struct rte_mbuf *m, struct jp_path 
     path->our_port = be16_load(udp + 2);
     memcpy(path->our_mac, dp->port[p->port].mac, RTE_ETHER_ADDR_LEN);
     memcpy(path->peer_mac, eth + RTE_ETHER_ADDR_LEN, RTE_ETHER_ADDR_LEN);
-    path->vlan =
-        p->l2_len > RTE_ETHER_HDR_LEN ? be16_load(eth + RTE_ETHER_HDR_LEN) & VLAN_ID_MASK : 0;
+    path->vlan = p->layers.l2_len > RTE_ETHER_HDR_LEN
+                     ? be16_load(eth + RTE_ETHER_HDR_LEN) & VLAN_ID_MASK
+                     : 0;
     path->port = (uint8_t)dp->port[p->port].id;
     path->ip_version = p->ip_version;
     path->tcp = path->port == JP_IPC_RELAY_PORT;
 }
 
-bool packet_is_along(const struct dataplane *dp, struct rte_mbuf *m, const struct jp_path *path)
+struct flow flow_of(const struct jp_path *path, unsigned port)
 {
-    const struct packet *p = packet_of(m);
-    const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
-    const uint8_t *ip = eth + p->l2_len;
-    const uint8_t *udp = ip + p->l3_len;
+    struct flow flow = {.port = (uint8_t)port, .ip_version = path->ip_version};
 
-    if (p->ip_version != path->ip_version || dp->port[p->port].id != path->port ||
-        be16_load(udp) != path->peer_port || be16_load(udp + 2) != path->our_port ||
-        memcmp(eth + RTE_ETHER_ADDR_LEN, path->peer_mac, RTE_ETHER_ADDR_LEN) != 0)
-        return false;
-    return p->ip_version == 4 ? memcmp(ip + IP4_SRC, path->peer_ip + 12, 4) == 0 &&
-                                    memcmp(ip + IP4_DST, path->our_ip + 12, 4) == 0
-                              : memcmp(ip + IP6_SRC, path->peer_ip, 16) == 0 &&
-                                    memcmp(ip + IP6_DST, path->our_ip, 16) == 0;
+    memcpy(flow.peer_mac, path->peer_mac, sizeof(flow.peer_mac));
+    memcpy(flow.ip4, path->peer_ip + 12, 4);
+    memcpy(flow.ip4 + 4, path->our_ip + 12, 4);
+    be16_store(flow.ports, path->peer_port);
+    be16_store(flow.ports + 2, path->our_port);
+    return flow;
 }
 
 static uint16_t fold(uint32_t sum)
@@ -66,8 +62,8 @@ static uint16_t fold(uint32_t sum)
 bool udp_checksum_ok(struct rte_mbuf *m)
 {
     const struct packet *p = packet_of(m);
-    const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l2_len);
-    const uint8_t *udp = ip + p->l3_len;
+    const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->layers.l2_len);
+    const uint8_t *udp = ip + p->layers.l3_len;
     uint16_t len = be16_load(udp + 4), given;
 
     if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)

@@ -28,20 +28,25 @@ bool frames_read(struct reading *r, const uint8_t *p, const uint8_t *end, bool i
  * the session is doomed. */
 void reading_end(struct reading *r, bool ok);
 
-/* p is the unit of this STREAM or DATAGRAM frame, with len bytes of data at `data` of its packet.
- */
-static inline void unit_set(struct packet *p, const struct frame *f, uint16_t data, uint32_t len)
+/* p is the unit of this STREAM or DATAGRAM frame, its data at `data` of its packet. */
+static inline void unit_set_stream(struct packet *p, const struct frame_stream *f, uint16_t data)
 {
     p->data = data;
-    p->data_len = (uint16_t)len;
-    p->is_datagram = f->type == FRAME_DATAGRAM;
-    if (p->is_datagram)
-        return;
-    p->stream_id = f->u.stream.id;
-    p->node.seq = f->u.stream.seq;
-    p->node.offset = f->u.stream.offset;
-    p->node.len = len;
-    p->node.fin = f->u.stream.fin;
+    p->data_len = (uint16_t)f->len;
+    p->is_datagram = false;
+    p->stream_id = f->id;
+    p->node.seq = f->seq;
+    p->node.offset = f->offset;
+    p->node.len = f->len;
+    p->node.fin = f->fin;
+}
+
+static inline void unit_set_datagram(struct packet *p, const struct frame_datagram *f,
+                                     uint16_t data)
+{
+    p->data = data;
+    p->data_len = (uint16_t)f->len;
+    p->is_datagram = true;
 }
 
 /* A copy of len bytes at data, as a packet of its own that is otherwise like m; NULL when no mbuf

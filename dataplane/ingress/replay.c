@@ -6,6 +6,7 @@
 #include "egress/egress.h"
 #include "frame.h"
 #include "ingress.h"
+#include "origin.h"
 #include "session.h"
 #include "transport/transport.h"
 
@@ -20,7 +21,7 @@ static void follow_path(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 {
     struct jp_path path;
 
-    if (likely(packet_is_along(lc->dp, m, &s->path)))
+    if (packet_is_along(m, s))
         return;
     packet_path(lc->dp, m, &path);
     if (memcmp(path.peer_ip, s->path.peer_ip, sizeof(path.peer_ip)) != 0 ||
@@ -34,11 +35,12 @@ static void follow_path(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 }
 
 /* Who moves a session to somebody else's address must not have him flooded. */
-static void prove_path(struct lcore *lc, struct session *s, struct rte_mbuf *m, uint32_t bytes)
+static __rte_noinline void prove_path(struct lcore *lc, struct session *s, struct rte_mbuf *m,
+                                      uint32_t bytes)
 {
     uint8_t frame[16];
 
-    if (!packet_is_along(lc->dp, m, &s->path))
+    if (!packet_is_along(m, s))
         return;
     if (s->room < UINT32_MAX / 2)
         s->room += AMPLIFICATION * bytes;
@@ -52,22 +54,31 @@ static void prove_path(struct lcore *lc, struct session *s, struct rte_mbuf *m, 
                   (uint32_t)(frame_put_path(frame, FRAME_PATH_CHALLENGE, s->challenge) - frame));
 }
 
-static enum replay_verdict accept_packet(struct lcore *lc, struct session *s, struct rte_mbuf *m)
+/* m may be the first of its epoch, or the newest from elsewhere. */
+static __rte_noinline void accept_unusual(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 {
-    const struct packet *p = packet_of(m);
-    uint64_t pn = p->pn;
-    uint32_t bytes = be16_load(rte_pktmbuf_mtod_offset(m, uint8_t *, p->udp - 4)) - UDP_HDR;
-    enum replay_verdict verdict = replay_commit(&s->replay, pn);
+    uint64_t pn = packet_of(m)->pn;
 
-    if (verdict != REPLAY_FRESH) /* its twin was in the same burst */
-        return verdict;
-    if (epoch_of(pn) > s->rx.epoch) {
+    if (epoch_of(pn) > s->rx.current.epoch) {
         epoch_rx_commit(&s->rx, lc->aead, pn);
         s->epoch_acked = false;
         count(lc, JP_rekeys, 1);
     }
-    if (pn + 1 == s->replay.end && likely(!s->full)) /* its transport knows better */
+    if (pn + 1 == s->replay.end && !s->full) /* its transport knows better */
         follow_path(lc, s, m);
+}
+
+static inline enum replay_verdict accept_packet(struct lcore *lc, struct session *s,
+                                                struct rte_mbuf *m)
+{
+    const struct packet *p = packet_of(m);
+    uint32_t bytes = be16_load(rte_pktmbuf_mtod_offset(m, uint8_t *, p->layers.udp - 4)) - UDP_HDR;
+    enum replay_verdict verdict = replay_commit(&s->replay, p->pn);
+
+    if (unlikely(verdict != REPLAY_FRESH)) /* its twin was in the same burst */
+        return verdict;
+    if (unlikely(p->is_unusual || lc->moved))
+        accept_unusual(lc, s, m);
     s->confirmed = true;
     s->last_rx = lc->now;
     s->rx_packets++;
@@ -84,7 +95,7 @@ static void drop_replayed(struct lcore *lc, struct rte_mbuf *m, enum replay_verd
 
 /* A packet of a full session ends here, one by one: whether there is memory for the next shows only
  * when this one was read. Its number must not count unless there is. */
-static void accept_full(struct lcore *lc, struct session *s, struct rte_mbuf *m)
+static __rte_noinline void accept_full(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 {
     enum replay_verdict verdict;
 

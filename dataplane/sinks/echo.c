@@ -13,7 +13,7 @@ static uint64_t number(struct stream *st, const struct packet *p)
     return p->node.fin ? st->tx_seq++ : st->tx_seq;
 }
 
-static void echo_take(struct lcore *lc, struct session *s, struct rte_mbuf *m)
+static void echo(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 {
     struct packet *p = packet_of(m);
 
@@ -27,6 +27,12 @@ static void echo_take(struct lcore *lc, struct session *s, struct rte_mbuf *m)
         p->node.seq = number(st, p);
     }
     egress_data(lc, s, m);
+}
+
+static void echo_take(struct lcore *lc, struct rte_mbuf **m, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        echo(lc, packet_of(m[i])->session, m[i]);
 }
 
 const struct sink sink_echo = {.take = echo_take};

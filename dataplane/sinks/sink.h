@@ -9,9 +9,9 @@
 struct session;
 
 struct sink {
-    /* Take one delivered data frame: packet_of(m)'s data [data, data_len). Takes m; its fate is
-     * already counted. */
-    void (*take)(struct lcore *lc, struct session *s, struct rte_mbuf *m);
+    /* Take n <= BURST_MAX delivered data frames: each packet_of(m[i])'s data [data, data_len), of
+     * its session. Takes the mbufs; their fates are already counted. */
+    void (*take)(struct lcore *lc, struct rte_mbuf **m, unsigned n);
     /* Run what is due now; returns when to be called again (us, 0: when data came again). NULL: no
      * clock. */
     uint64_t (*tick)(struct lcore *lc, struct session *s);

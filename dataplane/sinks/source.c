@@ -59,13 +59,17 @@ static void send_message(struct lcore *lc, struct session *s, struct stream *st,
     }
 }
 
-static void source_take(struct lcore *lc, struct session *s, struct rte_mbuf *m)
+static void source_take(struct lcore *lc, struct rte_mbuf **m, unsigned n)
 {
-    rte_pktmbuf_free(m);
-    if (s->source_next != 0)
-        return;
-    s->source_next = lc->now + 1;
-    session_wake(lc, s, s->source_next);
+    for (unsigned i = 0; i < n; i++) {
+        struct session *s = packet_of(m[i])->session;
+
+        if (s->source_next == 0) {
+            s->source_next = lc->now + 1;
+            session_wake(lc, s, s->source_next);
+        }
+    }
+    rte_pktmbuf_free_bulk(m, n);
 }
 
 static uint64_t source_tick(struct lcore *lc, struct session *s)

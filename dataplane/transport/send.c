@@ -58,7 +58,7 @@ static void submit(struct transport *t, struct rte_mbuf *m, uint64_t pn,
 
     p->pn = pn;
     p->ip_version = packet->path->ip_version;
-    p->udp = put_headers(t->session, packet);
+    p->layers.udp = put_headers(t->session, packet);
     m->data_len = (uint16_t)packet->len;
     m->pkt_len = packet->len;
     egress_submit(t->lc, t->session, m, ITEM_NUMBERED, packet->path->port);

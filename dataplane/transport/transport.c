@@ -7,6 +7,7 @@
 #include "bytes.h"
 #include "egress/egress.h"
 #include "ingress/ingress.h"
+#include "ingress/origin.h"
 #include "resume.h"
 #include "setup.h"
 #include "state.h"
@@ -285,7 +286,7 @@ bool transport_can_receive(const struct session *s)
 static uint8_t ecn_of(struct rte_mbuf *m)
 {
     const struct packet *p = packet_of(m);
-    const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l2_len);
+    const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->layers.l2_len);
 
     return p->ip_version == 4 ? ip[1] & 3 : ip[1] >> 4 & 3;
 }
@@ -312,7 +313,7 @@ static void follow_path(struct lcore *lc, struct session *s)
 void transport_receive(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 {
     const struct packet *p = packet_of(m);
-    const uint8_t *payload = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->udp);
+    const uint8_t *payload = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->layers.udp);
     struct conn_received received = {
         .frames = payload + WIRE_DATA_HDR,
         .path = &s->path,
@@ -323,7 +324,7 @@ void transport_receive(struct lcore *lc, struct session *s, struct rte_mbuf *m)
     };
     struct jp_path elsewhere;
 
-    if (unlikely(!packet_is_along(lc->dp, m, &s->path))) {
+    if (unlikely(!packet_is_along(m, s))) {
         packet_path(lc->dp, m, &elsewhere);
         received.path = &elsewhere;
     }

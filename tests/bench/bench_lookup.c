@@ -29,6 +29,8 @@ static uint64_t find_bulk(const uint32_t *spi)
     struct session *found[BURST_MAX];
     uint64_t sum = 0;
 
+    for (unsigned i = 0; i < BURST_MAX; i++)
+        session_expect(table, spi[i]);
     session_find_bulk(table, spi, found, BURST_MAX);
     for (unsigned i = 0; i < BURST_MAX; i++)
         sum += found[i]->server_spi == spi[i];

@@ -66,8 +66,7 @@ static double time_packets(struct plane *plane, struct client *c, uint32_t count
             client_send(c, datagram, sizeof(datagram));
         }
         b.n = (uint16_t)rte_ring_dequeue_burst(plane->in[0][0], (void **)b.m, BURST_MAX, NULL);
-        for (unsigned i = 0; i < b.n; i++)
-            packet_of(b.m[i])->port = 0;
+        b.port = 0;
         struct stopwatch watch = stopwatch_now();
 
         pipeline_rx(plane->dp.lcore[0], &b);

@@ -233,15 +233,28 @@ void load_fill(struct load *l)
     seal_all(l);
 }
 
+/* What the stages took in the one turn of the slice whose stages were measured, if there was one.
+ */
+static void sample_stages(struct load_samples *samples, const struct load *l)
+{
+    uint64_t any = 0;
+
+    for (unsigned i = 0; i < LOAD_STAGES; i++) {
+        uint64_t *counter = &l->lc->counter[stages[i].counter];
+
+        any |= samples->stage[i][samples->n_stages] = *counter / TURNS_A_LAP;
+        *counter = 0;
+    }
+    samples->n_stages += any != 0;
+}
+
 /* The slice that began at `start` is over. */
 static void sample(struct load_samples *samples, const struct load *l, uint64_t start)
 {
-    samples->total[samples->n] = rte_rdtsc() - start;
-    for (unsigned i = 0; i < LOAD_STAGES; i++) {
-        samples->stage[i][samples->n] = l->lc->counter[stages[i].counter];
-        l->lc->counter[stages[i].counter] = 0;
-    }
-    samples->n++;
+    static_assert(LOAD_SLICE / BURST_MAX <= TURNS_A_LAP, "at most one turn is measured");
+
+    samples->total[samples->n++] = rte_rdtsc() - start;
+    sample_stages(samples, l);
 }
 
 static void measure_aead(struct load *l, struct load_samples *samples, aead_bulk *bulk)
@@ -292,7 +305,7 @@ void load_warm(struct load *l)
     for (uint64_t sent = 0; sent < 4 * (uint64_t)l->o.sessions; sent += l->o.round) {
         load_fill(l);
         load_run(l, &samples);
-        samples.n = 0;
+        samples.n = samples.n_stages = 0;
     }
 }
 
@@ -323,7 +336,7 @@ void load_fill_egress(struct load *l)
 /* As a sink would. */
 static void submit(struct load *l, unsigned first)
 {
-    l->lc->lap = rte_rdtsc();
+    lap_start(l->lc);
     for (unsigned i = first; i < first + BURST_MAX; i++)
         egress_data(l->lc, packet_of(l->m[i])->session, l->m[i]);
     lap(l->lc, JP_deliver_cycles);
@@ -359,13 +372,13 @@ struct load_samples load_samples(const struct load_options *o)
 void load_report_stages(struct load_samples *samples)
 {
     for (unsigned i = 0; i < LOAD_STAGES; i++) {
-        uint64_t median = report_median(samples->stage[i], samples->n);
+        uint64_t median = report_median(samples->stage[i], samples->n_stages);
         char name[32];
 
         snprintf(name, sizeof(name), "%s", stages[i].name);
         *strrchr(name, '_') = '.'; /* decrypt.cycles */
         if (median > 0)
-            report(name, (double)median / LOAD_SLICE, "cycles/packet");
+            report(name, (double)median / BURST_MAX, "cycles/packet");
     }
 }
 
@@ -396,7 +409,8 @@ static void parse_option(struct load_options *o, const char *name, const char *v
     else if (strcmp(name, "alg") == 0)
         o->alg = parse_alg(value);
     else if (strcmp(name, "round") == 0)
-        o->round = (unsigned)report_number(value, 1, LOAD_ROUND_MAX) / LOAD_SLICE * LOAD_SLICE;
+        o->round =
+            (unsigned)report_number(value, LOAD_SLICE, LOAD_ROUND_MAX) / LOAD_SLICE * LOAD_SLICE;
     else if (strcmp(name, "rounds") == 0)
         o->rounds = (unsigned)report_number(value, 1, 1000000);
     else if (strcmp(name, "cold") == 0)

@@ -43,7 +43,7 @@ struct load_options {
     "              and 1400 as 7 to 4 to 1 (default 1400)\n"                                       \
     "  alg=NAME    aes-256-gcm (default) or chacha20-poly1305\n"                                   \
     "  fec=K+R     sources and repairs of a block; at most 64 sessions (default none)\n"           \
-    "  round=N     packets made, then measured, in 256s up to 3840: 256 of 1400\n"                 \
+    "  round=N     packets made, then measured, in 256s from 256 to 3840: 256 of 1400\n"           \
     "              bytes fit a 1 MiB L2, the default 1024 the L3\n"                                \
     "  rounds=N    of each kind, in turns; the medians count (default 300)\n"                      \
     "  cold=1      packets come from memory\n"
@@ -69,9 +69,10 @@ struct load_options load_options(int argc, char **argv);
 /* A load with its sessions installed. Ends the program where that fails. */
 struct load *load_new(struct plane *plane, const struct load_options *o);
 
-/* What slices took, so short that few are interrupted: TSC cycles, and those of each stage. */
+/* What slices took, so short that few are interrupted: TSC cycles; and each stage, in the bursts
+ * whose stages were measured. */
 struct load_samples {
-    unsigned n;
+    unsigned n, n_stages;
     uint64_t *total, *stage[LOAD_STAGES];
 };
 struct load_samples load_samples(const struct load_options *o);

@@ -159,9 +159,8 @@ static struct plane *plane_start(void)
     plane->dp.tsc_per_us = (double)rte_get_tsc_hz() / 1e6;
     plane->now = 1000000;
     plane->aead = aead_new(aead_best());
-    plane->mbufs =
-        rte_pktmbuf_pool_create("plane", plane_size.mbufs, plane_size.mbuf_cache,
-                                RTE_ALIGN(sizeof(struct packet), 8), MBUF_ROOM, SOCKET_ID_ANY);
+    plane->mbufs = rte_pktmbuf_pool_create("plane", plane_size.mbufs, plane_size.mbuf_cache,
+                                           PACKET_SIZE, MBUF_ROOM, SOCKET_ID_ANY);
     assert_true(plane->aead && plane->mbufs);
     for (unsigned i = 0; i < PLANE_PORTS; i++)
         port_start(plane, i);

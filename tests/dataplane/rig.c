@@ -76,8 +76,7 @@ struct rig *rig_start(void)
     rig.dp.lcore[0] = lc;
     lc->dp = &rig.dp;
     lc->counter = rig.counter;
-    lc->mbufs = rte_pktmbuf_pool_create("rig", 4095, 0, RTE_ALIGN(sizeof(struct packet), 8),
-                                        RIG_MBUF_ROOM, SOCKET_ID_ANY);
+    lc->mbufs = rte_pktmbuf_pool_create("rig", 4095, 0, PACKET_SIZE, RIG_MBUF_ROOM, SOCKET_ID_ANY);
     assert_non_null(lc->mbufs);
     port_start(lc->mbufs);
     lc->now = 1000000;

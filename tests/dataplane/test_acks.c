@@ -4,6 +4,7 @@
 
 #include "handshake.h"
 #include "ingress.h"
+#include "origin.h"
 
 /* The ACK in the one packet that was sent. */
 static struct frame expect_ack(struct client *c)

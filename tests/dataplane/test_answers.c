@@ -33,21 +33,21 @@ static void ask(struct rig *rig, const uint8_t frame[FRAME_ROOM], uint32_t len)
 
     assert_non_null(m);
     memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, FRAME_ROOM);
-    *p = (struct packet){.port = 0, .l2_len = 14};
+    *p = (struct packet){.port = 0, .layers.l2_len = 14};
     if (type == 0x8100) {
         type = be16_load(frame + 16);
-        p->l2_len = 18;
+        p->layers.l2_len = 18;
     }
     m->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD;
     if (type == 0x0806) {
         answer_arp(&rig->lc, m);
     } else if (type == 0x0800) {
         p->ip_version = 4;
-        p->l3_len = (frame[p->l2_len] & 15) * 4;
+        p->layers.l3_len = (frame[p->layers.l2_len] & 15) * 4;
         answer_icmp4(&rig->lc, m);
     } else {
         p->ip_version = 6;
-        p->l3_len = 40;
+        p->layers.l3_len = 40;
         answer_icmp6(&rig->lc, m);
     }
     egress_run(&rig->lc);

@@ -639,7 +639,7 @@ static void epochs_turn_within_a_burst(void **state)
         assert_int_equal(only_frame(&d, false).u.stream.seq, i);
         rte_pktmbuf_free(sent[i]);
     }
-    assert_int_equal(rs->peer.epoch, 1);
+    assert_int_equal(rs->peer.current.epoch, 1);
     rig_session_free(rig, rs);
 }
 

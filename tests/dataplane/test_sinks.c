@@ -11,7 +11,8 @@ static void take(struct rig *rig, struct rig_session *rs, uint32_t id, uint64_t 
 
     p->stream_id = id;
     p->node = (struct reorder_node){.seq = seq, .offset = offset, .fin = fin};
-    sink_of(&rig->lc, &rs->s)->take(&rig->lc, &rs->s, m);
+    p->session = &rs->s;
+    sink_of(&rig->lc, &rs->s)->take(&rig->lc, &m, 1);
 }
 
 /* The one frame of the next packet sent; *m to be freed. */
@@ -92,7 +93,8 @@ static void echo_returns_datagrams(void **state)
     struct rte_mbuf *m = rig_data(rig, 80, 33, 1);
 
     packet_of(m)->is_datagram = 1;
-    sink_of(&rig->lc, &rs->s)->take(&rig->lc, &rs->s, m);
+    packet_of(m)->session = &rs->s;
+    sink_of(&rig->lc, &rs->s)->take(&rig->lc, &m, 1);
     egress_run(&rig->lc);
     struct frame f = next_frame(rig, rs, &m);
 

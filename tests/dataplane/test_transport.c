@@ -333,7 +333,7 @@ static void keys_change_under_way(void **state)
     peer_open(p, 200, NULL)->finish = true;
     peers_run(plane, peers_echoed);
     assert_int_equal(s->tx.epoch, 1);
-    assert_int_equal(s->rx.epoch, 1);
+    assert_int_equal(s->rx.current.epoch, 1);
     assert_int_equal(plane_count(plane, JP_auth_failed), 0);
     peer_free(p);
 }
