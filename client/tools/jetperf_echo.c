@@ -51,14 +51,14 @@ static bool is_reliable(const struct test *t)
     return t->plan.options.reliability == JP_RELIABLE && !t->plan.options.ttl;
 }
 
-/* Give up those that may be lost and take far longer than the others did. */
+/* Give up those that may be lost, or came damaged, and take far longer than the others did. */
 static void expire(struct test *t, struct lane *lane, uint64_t now)
 {
     const struct tally *n = &t->tally;
     uint64_t patience = 100000 + (n->echoes ? 8 * n->rtt_sum / n->echoes : 1000000);
     unsigned oldest = lane->next % ECHO_SLOTS;
 
-    if (is_reliable(t))
+    if (is_reliable(t) && !t->tally.wrong)
         return;
     for (unsigned i = 0; i < ECHO_SLOTS; i++)
         if (lane->slots[i].at && (i == oldest || now - lane->slots[i].at > patience)) {

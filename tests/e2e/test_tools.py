@@ -243,9 +243,14 @@ def test_services():
     assert code == 0 and result["local"]["echo_rtt_us"]["min"] > 0
 
 
-@pytest.mark.parametrize("serve, options", [(source, ["-R", "-t", "1"]), (echo, ["--echo", "-n", "300K"])])
+BEST_EFFORT = ["--reliability", "best-effort"]
+
+
+@pytest.mark.parametrize("serve, options", [
+    (source, ["-R", "-t", "1", *BEST_EFFORT]), (echo, ["--echo", "-n", "300K", *BEST_EFFORT]), (echo, ["--echo", "-n", "300K"]),
+])
 def test_damage_is_noticed(serve, options):
-    code, result = Service(serve(damaged)).measure("--reliability", "best-effort", *options)
+    code, result = Service(serve(damaged)).measure(*options)
     assert code == 3 and not result["intact"] and result["local"]["wrong"] == 1, result
 
 
