@@ -78,7 +78,7 @@ static bool flood_over(struct worker *w)
 {
     if (w->ends_at == 0 && (double)(w->now - w->began) >= w->g->phase->flood.seconds * 1e6)
         w->ends_at = w->now + ANSWERS_US;
-    return w->stop || (w->ends_at != 0 && w->now >= w->ends_at);
+    return is_stopped(w) || (w->ends_at != 0 && w->now >= w->ends_at);
 }
 
 static void flood_end(struct worker *w)

@@ -70,7 +70,7 @@ unsigned handshakes_run(struct worker *w)
 {
     unsigned n = 0;
 
-    while (n < STARTS_A_TURN && w->waiting.head && !w->stop &&
+    while (n < STARTS_A_TURN && w->waiting.head && !is_stopped(w) &&
            w->handshakes.used < w->handshakes.capacity && rate_allows(w)) {
         struct session *s = session_queue_pop(&w->waiting);
 

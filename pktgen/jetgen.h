@@ -18,12 +18,12 @@ struct worker;
 
 struct jetgen {
     struct options options;
-    uint16_t port;      /* of DPDK */
-    bool reconnects;    /* it is a memif client, which does not come up again by itself */
-    volatile bool halt; /* workers must leave the port alone */
+    uint16_t port;   /* of DPDK */
+    bool reconnects; /* it is a memif client, which does not come up again by itself */
+    bool halt;       /* atomic: workers must leave the port alone */
     uint8_t our_mac[6];
-    volatile uint64_t peer_mac; /* the target's, as its six bytes lie in memory; whoever hears of a
-                                   new one writes it */
+    uint64_t peer_mac; /* atomic: the target's, as its six bytes lie in memory; whoever hears of a
+                          new one writes it */
     double tsc_per_us;
     uint64_t tsc_start;
     struct rte_mempool *mbufs;

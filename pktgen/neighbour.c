@@ -81,7 +81,7 @@ static bool take(struct jetgen *g, const uint8_t mac[6])
     uint64_t peer_mac = 0;
 
     memcpy(&peer_mac, mac, 6);
-    g->peer_mac = peer_mac;
+    __atomic_store_n(&g->peer_mac, peer_mac, __ATOMIC_RELAXED);
     return true;
 }
 

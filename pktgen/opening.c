@@ -27,7 +27,7 @@ static void nothing_ends(struct worker *w)
  * time to. */
 static bool open_over(struct worker *w)
 {
-    if (w->stop)
+    if (is_stopped(w))
         return true;
     if (handshakes_busy(w)) {
         w->ends_at = 0;

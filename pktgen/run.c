@@ -83,11 +83,11 @@ static void watch_link(struct jetgen *g)
 
     if (!g->reconnects || rte_eth_link_get_nowait(g->port, &link) != 0 || link.link_status)
         return;
-    g->halt = true;
+    __atomic_store_n(&g->halt, true, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < g->options.workers; i++)
-        while (!g->worker[i]->halted)
+        while (!__atomic_load_n(&g->worker[i]->halted, __ATOMIC_ACQUIRE))
             rte_delay_us_sleep(POLL_US);
-    g->halt = !port_reconnect(g);
+    __atomic_store_n(&g->halt, !port_reconnect(g), __ATOMIC_RELEASE);
 }
 
 static void run_workers(struct jetgen *g)
@@ -105,7 +105,7 @@ static void run_workers(struct jetgen *g)
         if (polls % LINK_POLLS == 0)
             watch_link(g);
         for (unsigned i = 0; interrupted && i < g->options.workers; i++)
-            g->worker[i]->stop = true;
+            __atomic_store_n(&g->worker[i]->stop, true, __ATOMIC_RELAXED);
         progress_show(&progress, g);
     }
     rte_eal_mp_wait_lcore();

@@ -84,7 +84,7 @@ static int worker_sessions(struct worker *w)
     wheel_init(&w->wheel, jetgen_us(g, rte_rdtsc()) / TIMER_TICK_US);
     w->up = w->unconfirmed = w->cursor = 0;
     w->max_frames = UINT16_MAX;
-    w->peer_mac = g->peer_mac;
+    w->peer_mac = __atomic_load_n(&g->peer_mac, __ATOMIC_RELAXED);
     w->n_sessions = n;
     for (uint32_t i = 0; i < n; i++) {
         struct session *s = &w->sessions[i];
@@ -101,7 +101,7 @@ static int worker_sessions(struct worker *w)
 
 void sessions_redirect(struct worker *w)
 {
-    w->peer_mac = w->g->peer_mac;
+    w->peer_mac = __atomic_load_n(&w->g->peer_mac, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < w->n_sessions; i++) {
         struct session *s = &w->sessions[i];
 

@@ -156,7 +156,7 @@ static bool run_over(struct worker *w)
     bool up = w->up > 0 || w->waiting.head || w->handshakes.used > 0;
     bool time = run->seconds > 0 && (double)(w->now - w->began) >= run->seconds * 1e6;
 
-    if (w->stop)
+    if (is_stopped(w))
         return true;
     if (w->ends_at == 0 && (time || w->messages_left == 0 || !up))
         w->ends_at = w->now + (uint64_t)(run->drain * 1e6);

@@ -14,11 +14,11 @@
 
 enum { POLL_US = 10, PATIENCE_POLLS = 100000 };
 
-static const struct jetgen *volatile guarded;
+static const struct jetgen *guarded; /* atomic */
 
 void unmap_guard(const struct jetgen *g)
 {
-    guarded = g;
+    __atomic_store_n(&guarded, g, __ATOMIC_RELEASE);
 }
 
 static bool is_running(const struct worker *w)
@@ -29,17 +29,19 @@ static bool is_running(const struct worker *w)
 /* Wait for the worker to begin a new turn, unless it is the one that waits. */
 static void pass_turn(const struct worker *w)
 {
-    uint64_t turns = w->turns;
+    uint64_t turns = __atomic_load_n(&w->turns, __ATOMIC_ACQUIRE);
 
     if (w->lcore == rte_lcore_id())
         return;
-    for (unsigned i = 0; i < PATIENCE_POLLS && is_running(w) && w->turns == turns; i++)
+    for (unsigned i = 0; i < PATIENCE_POLLS && is_running(w) &&
+                         __atomic_load_n(&w->turns, __ATOMIC_ACQUIRE) == turns;
+         i++)
         rte_delay_us_sleep(POLL_US);
 }
 
 int munmap(void *address, size_t length)
 {
-    const struct jetgen *g = guarded;
+    const struct jetgen *g = __atomic_load_n(&guarded, __ATOMIC_ACQUIRE);
 
     for (unsigned i = 0; g && i < g->options.workers; i++)
         pass_turn(g->worker[i]);

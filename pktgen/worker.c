@@ -65,10 +65,12 @@ void worker_free(struct worker *w)
 /* What time it is, whether the port may be used, and where to send. */
 static void look_up(struct worker *w)
 {
-    w->halted = w->g->halt;
+    bool halt = __atomic_load_n(&w->g->halt, __ATOMIC_ACQUIRE);
+
+    __atomic_store_n(&w->halted, halt, __ATOMIC_RELEASE);
     w->tsc = rte_rdtsc();
     w->now = jetgen_us(w->g, w->tsc);
-    if (unlikely(w->peer_mac != w->g->peer_mac))
+    if (unlikely(w->peer_mac != __atomic_load_n(&w->g->peer_mac, __ATOMIC_RELAXED)))
         sessions_redirect(w);
 }
 
@@ -138,11 +140,18 @@ static bool all_over(struct worker *w, const struct kind *kind)
 {
     const struct jetgen *g = w->g;
 
-    w->over = w->over || w->error[0] != '\0' || kind->over(w);
-    for (unsigned i = 0; w->over && i < g->options.workers; i++)
-        if (!g->worker[i]->over)
-            return false;
-    return w->over;
+    bool over = w->over || w->error[0] != '\0' || kind->over(w);
+
+    __atomic_store_n(&w->over, over, __ATOMIC_RELAXED);
+    for (unsigned i = 0; over && i < g->options.workers; i++)
+        over = __atomic_load_n(&g->worker[i]->over, __ATOMIC_RELAXED);
+    return over;
+}
+
+static void next_turn(struct worker *w)
+{
+    look_up(w);
+    __atomic_store_n(&w->turns, w->turns + 1, __ATOMIC_RELEASE);
 }
 
 int worker_run(void *arg)
@@ -156,16 +165,16 @@ int worker_run(void *arg)
     ret = kind->begin(w);
     if (ret != 0) {
         snprintf(w->error, sizeof(w->error), "%s", strerror(-ret));
-        w->over = true;
+        __atomic_store_n(&w->over, true, __ATOMIC_RELAXED);
         return ret;
     }
-    for (; !all_over(w, kind); look_up(w), w->turns++) {
+    for (; !all_over(w, kind); next_turn(w)) {
         idle = turn(w, kind) ? 0 : idle + 1;
         if (idle > IDLE_TURNS && w->g->options.idle_sleep_us > 0)
             rte_delay_us_sleep(w->g->options.idle_sleep_us);
     }
     kind->end(w);
     flush_all(w);
-    w->halted = true;
+    __atomic_store_n(&w->halted, true, __ATOMIC_RELEASE);
     return 0;
 }

@@ -82,11 +82,11 @@ struct worker {
     struct pool encoders, decoders;
 
     /* of the phase */
-    volatile bool stop; /* main lcore's: end it */
-    volatile uint64_t
-        turns; /* it has begun; what it read of the port in the one before is forgotten */
-    volatile bool halted;   /* the port is left alone, as g->halt says */
-    volatile bool over;     /* this worker's part is done */
+    bool stop; /* atomic, main lcore's: end it */
+    uint64_t
+        turns;   /* atomic: it has begun; what it read of the port in the one before is forgotten */
+    bool halted; /* atomic: the port is left alone, as g->halt says */
+    bool over;   /* atomic: this worker's part is done */
     uint64_t tsc, now;      /* of this turn; now in us since the start */
     uint64_t started, last; /* tsc; last: of the last packet sent or received */
     uint64_t ends_at;       /* us: drain until then; 0: still sending */
@@ -102,6 +102,11 @@ struct worker {
     char error[128]; /* why the phase could not go on, "" if it could */
     struct results results;
 };
+
+static inline bool is_stopped(const struct worker *w)
+{
+    return __atomic_load_n(&w->stop, __ATOMIC_RELAXED);
+}
 
 static inline void count(struct worker *w, enum counter c, uint64_t n)
 {
