@@ -46,7 +46,7 @@ def test_results_that_cannot_be_written_are_missed(make_plane, tmp_path):
         (tmp_path / "s.lua").write_text(text)
         with open("/dev/full", "w") as full:
             done = subprocess.run([BUILD / "pktgen/jetgen", *options, "--no-huge", "--idle-sleep", "50", "--name",
-                                   tmp_path.name[-32:], "--device", device, "--target", MEMIF_SERVER, "s.lua"],
+                                   tmp_path.name[-32:], "--device", device, "--target", MEMIF_SERVER.format(1), "s.lua"],
                                   stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, cwd=tmp_path)
         assert done.returncode == code and "jetgen: cannot write the output\n" in done.stderr, done.stderr
 
@@ -169,8 +169,8 @@ def test_jetplane_dp_is_killed_under_load(make_plane):
     assert plane.settle()["sessions_installed"] >= 100
 
 
-@pytest.mark.parametrize("target, addresses", [(MEMIF_SERVER, MEMIF_SERVER + "/24"), ("fd00:1::1", "fd00:1::1/64")])
-def test_jetplane_dp_comes_back_with_another_ethernet_address(make_plane, target, addresses):
+@pytest.mark.parametrize("target, bits", [(MEMIF_SERVER.format(1), 24), ("fd00:1::1", 64)])
+def test_jetplane_dp_comes_back_with_another_ethernet_address(make_plane, target, bits):
     """jetgen asks for it again."""
     plane = make_plane(memif=True)
     port = plane.data["ports"][1]
@@ -180,7 +180,7 @@ def test_jetplane_dp_comes_back_with_another_ethernet_address(make_plane, target
         plane.start_dp()
         wait_for(plane.up, 30, "jetplaned and the data plane")
 
-    port["addresses"] = [addresses]
+    port["addresses"] = [f"{target}/{bits}"]
     restart()
     generator = plane.start_jetgen(pathlib.Path(__file__).with_name("restart.lua"), "seconds=10",
                                    options=["--target", target])
