@@ -33,6 +33,7 @@ SERVERS = "jetplane-dp", "jetplaned", "jetperf -s", "wire", "wire2"  # who of th
 LIGHT, LIGHT_CHURN = 0, 1  # memif ports
 LIGHT_SESSIONS, LIGHT_RATE = 150, 1000
 PATIENT = {"reorder_timeout_us": 1000000, "fec_expire_us": 1000000}  # nobody is to be late for want of a CPU
+PATIENCE = 150  # seconds for one of those who come and go; who takes longer is stuck
 LIGHT_MANY = 1800  # sessions at once
 JETPLANED_REMEMBERS, PEER_REMEMBERS = 16384, 6000  # handshakes: control/recent.h, and more than client/listen.h's
 GOOD = {"rate": 16, "delay": 2}  # Mbit/s and ms
@@ -188,21 +189,29 @@ class Mix:
 
     def ends(self, kind, program, lasts=4.0):
         """How it does: "well", "killed" or "unanswered"; anything else is a fault, after which others go on."""
-        kill_at = time.monotonic() + (self.chance.uniform(0, lasts) if self.chance.random() < KILLED else 1e9)
+        now = time.monotonic()
+        victim = self.chance.random() < KILLED
+        kill_at = now + (self.chance.uniform(0, lasts) if victim else PATIENCE)
         while program.alive():
             if time.monotonic() > kill_at:
                 program.kill()
             yield
-        code = program.process.returncode
-        text = program.text()
-        how = "killed" if program.killed else "well" if code == 0 else "unanswered"
-        if how == "unanswered" and (code != 1 or not any(reason in text for reason in UNANSWERED)):
-            self.faults.append(f"{kind} ended with {code} ({' '.join(map(str, program.process.args))}): {text[-2000:]}")
-            how = "wrong"
+        how = "killed" if program.killed and victim else self.verdict(program)
+        if how == "wrong":
+            self.faults.append(f"{kind} ended with {program.process.returncode} after {time.monotonic() - now:.0f} s "
+                               f"({' '.join(map(str, program.process.args))}): {program.text()[-2000:]}")
         self.ran[kind][how] += 1
         program.log.unlink()
         self.programs.remove(program)
         return how
+
+    @staticmethod
+    def verdict(program):
+        if program.process.returncode == 0:
+            return "well"
+        text = program.text()
+        silence = program.process.returncode == 1 and any(reason in text for reason in UNANSWERED)
+        return "unanswered" if silence else "wrong"
 
     def way_to_send(self):
         c = self.chance
