@@ -107,7 +107,7 @@ int background_call(jp_loop *loop, background_run *run, void *argument, const ch
         while (sem_wait(&call.done) < 0) /* a signal came */
             ;
         if (call.result < 0)
-            failure(call.result, what, "%s", failure_text(call.detail));
+            failure_detail(what, "%s", failure_text(call.detail));
     }
     sem_destroy(&call.done);
     return error ? error : call.result;

@@ -49,7 +49,7 @@ void server_accepted(jp_server *server, jp_session *session)
 {
     jp_socket *s;
 
-    if (is_full(server) || make_socket(&s, server) < 0) {
+    if (is_full(server) || make_socket(&s, server)) {
         jp_session_close(session, JP_CODE_LIMIT, "too many wait to be accepted");
         return;
     }

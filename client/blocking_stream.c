@@ -121,9 +121,9 @@ static jp_stream *stream_of(const struct request *r)
     jp_stream *stream = session ? jp_stream_find(session, (unsigned)r->stream) : NULL;
 
     if (!session)
-        failure(JP_SEND_CLOSED, NULL, "the session is over");
+        failure_detail(NULL, "the session is over");
     else if (!stream)
-        failure(JP_SEND_CLOSED, NULL, "stream %d is not open", r->stream);
+        failure_detail(NULL, "stream %d is not open", r->stream);
     return stream;
 }
 

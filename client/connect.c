@@ -199,10 +199,10 @@ static void time_out(jp_session *s)
     struct connecting *c = s->connecting;
 
     if (c->refused) {
-        failure(JP_CONNECT_IDENTITY, c->name, "%s", c->why);
+        failure_detail(c->name, "%s", c->why);
         session_fail(s, JP_CONNECT_IDENTITY);
     } else {
-        failure(JP_CONNECT_TIMEOUT, c->name, "%s", c->resolve ? "unknown yet" : "no answer");
+        failure_detail(c->name, "%s", c->resolve ? "unknown yet" : "no answer");
         session_fail(s, JP_CONNECT_TIMEOUT);
     }
 }
@@ -283,8 +283,8 @@ static void finish(jp_session *s, const struct hs_result *keys, const struct jp_
     if (!s->resumed && !believe(s, keys, now)) /* else it was, before early data left */
         return;
     if (!hs_params_full(&s->context->params, &keys->peer)) {
-        failure(JP_CONNECT_TRANSPORT, s->connecting->name,
-                "it speaks the simple transport only, without streams' flow control");
+        failure_detail(s->connecting->name,
+                       "it speaks the simple transport only, without streams' flow control");
         session_fail(s, JP_CONNECT_TRANSPORT);
         return;
     }

@@ -18,6 +18,16 @@ void buffer_free(struct buffer *b)
     *b = (struct buffer){0};
 }
 
+bool buffer_reserve(struct buffer *b, size_t size)
+{
+    if (size <= b->size)
+        return true;
+    buffer_free(b); /* first, as realloc would leave what was there behind */
+    b->bytes = malloc(size);
+    b->size = b->bytes ? size : 0;
+    return b->bytes != NULL;
+}
+
 static void endpoint_free(struct endpoint *e)
 {
     e->loop->endpoint = NULL;

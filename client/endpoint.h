@@ -83,6 +83,8 @@ struct endpoint {
 
 /* Wiped. */
 void buffer_free(struct buffer *b);
+/* Size bytes at least, whose contents are undefined; false: no memory, and the buffer is empty. */
+bool buffer_reserve(struct buffer *b, size_t size);
 
 /* The loop's, made when there is none; counts one user. */
 int endpoint_hold(struct endpoint **e, struct jp_loop *loop);

@@ -51,17 +51,16 @@ const char *jp_error_detail(void)
     return detail;
 }
 
-int failure(int code, const char *what, const char *format, ...)
+void failure_detail(const char *what, const char *format, ...)
 {
     size_t used = what ? (size_t)snprintf(detail, sizeof(detail), "%s: ", what) : 0;
     va_list args;
 
     if (used >= sizeof(detail))
-        return code;
+        return;
     va_start(args, format);
     vsnprintf(detail + used, sizeof(detail) - used, format, args);
     va_end(args);
-    return code;
 }
 
 const char *failure_text(const char *said)

@@ -17,10 +17,12 @@ enum operation {
     OP_IDENTITY = 8,
 };
 
-/* Keep the detail "what: text" for this thread, and return code. What: the public function or the
- * object it is about; NULL: the text says it all. */
-int failure(int code, const char *what, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Keep the detail "what: text" for this thread. What: the public function or the object it is
+ * about; NULL: the text says it all. */
+void failure_detail(const char *what, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The same, as an expression that is code: analyzers see that it is an error. */
+#define failure(code, ...) (failure_detail(__VA_ARGS__), (code))
 
 /* The code for errno value e in this operation. */
 int error_of_errno(enum operation operation, int e);

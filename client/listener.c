@@ -6,6 +6,28 @@
 
 enum { PORT_TRIES = 16 };
 
+static void discard(jp_listener *l)
+{
+    free(l->answers);
+    free(l->sockets);
+    free(l);
+}
+
+/* NULL: no memory. */
+static jp_listener *allocate(size_t n, size_t extension)
+{
+    jp_listener *l = extension < SIZE_MAX - sizeof(*l) ? calloc(1, sizeof(*l) + extension) : NULL;
+
+    if (!l)
+        return NULL;
+    l->sockets = calloc(n, sizeof(*l->sockets));
+    l->answers = calloc(ANSWER_SETS, sizeof(*l->answers));
+    if (l->sockets && l->answers)
+        return l;
+    discard(l);
+    return NULL;
+}
+
 /* The last user is gone. */
 static void listener_end(jp_listener *l)
 {
@@ -17,9 +39,7 @@ static void listener_end(jp_listener *l)
     if (l->group)
         group_leave(l);
     context_release(l->context);
-    free(l->answers);
-    free(l->sockets);
-    free(l);
+    discard(l);
     endpoint_release(e);
 }
 
@@ -51,7 +71,7 @@ int listener_new(jp_listener **listener, jp_loop *loop, jp_context *context, siz
         error = endpoint_hold(&e, loop);
     if (error)
         return error;
-    l = extension < SIZE_MAX - sizeof(*l) ? calloc(1, sizeof(*l) + extension) : NULL;
+    l = allocate(n, extension);
     if (!l) {
         endpoint_release(e);
         return failure(JP_NO_MEMORY, what, "no memory for a listener");
@@ -59,15 +79,9 @@ int listener_new(jp_listener **listener, jp_loop *loop, jp_context *context, siz
     l->endpoint = e;
     l->context = context_hold(context);
     l->users = l->members = 1;
-    l->sockets = calloc(n, sizeof(*l->sockets));
-    l->answers = calloc(ANSWER_SETS, sizeof(*l->answers));
     loop->alive[OBJECT_LISTENER]++;
-    *listener = l;
-    if (!l->sockets || !l->answers) {
-        jp_listener_free(l);
-        return failure(JP_NO_MEMORY, what, "no memory for a listener");
-    }
     accept_init(l);
+    *listener = l;
     return 0;
 }
 

@@ -350,7 +350,7 @@ void *loop_object_new(struct jp_loop *loop, enum loop_object kind, size_t size, 
     if (object)
         loop->alive[kind]++;
     else
-        failure(JP_NO_MEMORY, what, "no memory for %zu bytes", size + extension);
+        failure_detail(what, "no memory for %zu bytes", size + extension);
     return object;
 }
 

@@ -1,30 +1,15 @@
 /* Messages received: from their blocks into one piece, expanded, and delivered. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "endpoint.h"
-
-static bool make_room(struct buffer *b, size_t size)
-{
-    uint8_t *bytes;
-
-    if (size <= b->size)
-        return true;
-    bytes = malloc(size); /* realloc would leave what was there behind */
-    if (!bytes)
-        return false;
-    buffer_free(b);
-    *b = (struct buffer){bytes, size};
-    return true;
-}
 
 /* Copy it out of its blocks; false: no memory. */
 static bool collect(struct buffer *b, const struct reassembly_message *m)
 {
     const uint8_t *data;
 
-    if (!make_room(b, m->len))
+    if (!buffer_reserve(b, m->len))
         return false;
     for (uint32_t at = 0, n; at < m->len; at += n) {
         n = reassembly_read(m, at, &data);
@@ -40,7 +25,7 @@ static int64_t expand(struct endpoint *e, size_t n, size_t max)
 
     if (size < 0)
         return size;
-    if (!make_room(&e->expanded, (size_t)size))
+    if (!buffer_reserve(&e->expanded, (size_t)size))
         return -ENOMEM;
     return compress_expand(e->message.bytes, n, e->expanded.bytes, (size_t)size) < 0 ? -EBADMSG
                                                                                      : size;

@@ -62,7 +62,7 @@ static void deliver(void *argument)
         return;
     resolve->job = NULL;
     if (n < 0)
-        failure(n, "jp_resolve_start", "%s", job->detail);
+        failure_detail("jp_resolve_start", "%s", job->detail);
     resolve->done(resolve, n < 0 ? n : 0, job->addresses, n < 0 ? 0 : (size_t)n);
     loop_object_free(resolve->loop, OBJECT_RESOLVE, resolve);
 }

@@ -35,8 +35,13 @@ static bool send_sealed(struct endpoint *e)
     while (b->sent < b->count) {
         struct socket *socket = b->sockets[b->sent];
         unsigned n = run(b->sockets + b->sent, b->count - b->sent);
-        int sent = socket ? send_by(socket, b->packets + b->sent, n) : (int)n;
+        int sent;
 
+        if (!socket) {
+            b->sent += n;
+            continue;
+        }
+        sent = send_by(socket, b->packets + b->sent, n);
         if (sent == JP_SEND_WOULD_BLOCK) {
             jp_watch_set(socket->watch, JP_READABLE | JP_WRITABLE);
             e->full = socket;

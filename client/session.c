@@ -212,7 +212,7 @@ void session_tell_end(jp_session *s)
         if (callbacks->close)
             callbacks->close(s, &close);
     } else if (s->error && callbacks->connect_error) {
-        failure(s->error, "jp_connect", "%s", close.reason);
+        failure_detail("jp_connect", "%s", close.reason);
         callbacks->connect_error(s, s->error);
     }
 }
@@ -270,7 +270,7 @@ int jp_session_close(jp_session *session, uint64_t code, const char *reason)
     if (error || session->state == SESSION_ENDED)
         return error;
     if (session->state != SESSION_OPEN) {
-        failure(JP_CONNECT_ABORTED, __func__, "%s", reason && *reason ? reason : "no reason given");
+        failure_detail(__func__, "%s", reason && *reason ? reason : "no reason given");
         session_fail(session, JP_CONNECT_ABORTED);
         return 0;
     }

@@ -56,7 +56,7 @@ static bool refuse(const char *name, const jp_key *key, const char *why)
     char text[JP_KEY_TEXT];
 
     jp_key_format(key, text);
-    failure(JP_CONNECT_IDENTITY, name, "its key is %s: %s", text, why);
+    failure_detail(name, "its key is %s: %s", text, why);
     return false;
 }
 

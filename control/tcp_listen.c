@@ -41,7 +41,7 @@ static void load(const union address *a, uint8_t ip[16], uint16_t *port)
 /* The connection as a path, but for its number. False: it has ended already. */
 static bool path_of(int fd, struct jp_path *path)
 {
-    union address peer, our;
+    union address peer = {0}, our = {0};
     socklen_t peer_len = sizeof(peer), our_len = sizeof(our);
 
     *path = (struct jp_path){.port = JP_IPC_RELAY_PORT, .tcp = 1};

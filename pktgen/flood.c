@@ -7,6 +7,7 @@
 #include "bytes.h"
 #include "handshake.h"
 #include "kinds.h"
+#include "mbuf.h"
 #include "send.h"
 
 enum { AT_SPI = 8, AT_RANDOM = 12 };
@@ -47,7 +48,7 @@ static bool send_spoofed(struct worker *w, struct flood *f)
 
     if (!m)
         return false;
-    hello = (uint8_t *)rte_pktmbuf_append(m, HS_CLIENT_HELLO_LEN);
+    hello = mbuf_append(m, HS_CLIENT_HELLO_LEN);
     memcpy(hello, f->client.hello, HS_CLIENT_HELLO_LEN);
     be32_store(hello + AT_SPI, (uint32_t)prng_next(&w->prng) | WIRE_SPI_MIN);
     prng_fill(&w->prng, hello + AT_RANDOM,

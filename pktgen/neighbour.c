@@ -4,6 +4,7 @@
 #include <rte_ip.h>
 
 #include "bytes.h"
+#include "mbuf.h"
 #include "receive.h"
 
 enum { ARP_LEN = 28, IP6_LEN = 40, NDP_LEN = 32, NDP_HOP_LIMIT = 255 };
@@ -65,7 +66,7 @@ void neighbour_ask(const struct jetgen *g, struct rte_mbuf *m)
     uint8_t group[16] = {0xff, 0x02, [11] = 1, 0xff, target[13], target[14], target[15]};
     uint8_t group_mac[6] = {0x33, 0x33, 0xff, target[13], target[14], target[15]};
     bool arp = g->options.target.version == 4;
-    uint8_t *frame = (uint8_t *)rte_pktmbuf_append(m, arp ? ARP_FRAME : NDP_FRAME);
+    uint8_t *frame = mbuf_append(m, arp ? ARP_FRAME : NDP_FRAME);
 
     if (arp) {
         put_ethernet(frame, everybody, g->our_mac, RTE_ETHER_TYPE_ARP);

@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "handshake.h"
+#include "mbuf.h"
 #include "send.h"
 #include "wire.h"
 
@@ -15,7 +16,7 @@ static struct rte_mbuf *copy_of(struct worker *w, const struct recalled *old, ui
     struct rte_mbuf *m = old ? rte_pktmbuf_alloc(w->g->mbufs) : NULL;
 
     if (m)
-        memcpy(rte_pktmbuf_append(m, len), old->frame, len);
+        memcpy(mbuf_append(m, len), old->frame, len);
     return m;
 }
 
@@ -81,7 +82,7 @@ static struct rte_mbuf *random_payload(struct worker *w, uint32_t len)
     struct rte_mbuf *m = send_new(w);
 
     if (m)
-        prng_fill(&w->prng, (uint8_t *)rte_pktmbuf_append(m, (uint16_t)len), len);
+        prng_fill(&w->prng, mbuf_append(m, len), len);
     return m;
 }
 

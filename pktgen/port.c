@@ -165,8 +165,8 @@ static bool hear(struct jetgen *g)
     struct rte_mbuf *m[ASKED_BURST];
     bool learned = false;
 
-    for (uint16_t q = 0; q < g->options.queues; q++) {
-        uint16_t n = rte_eth_rx_burst(g->port, q, m, ASKED_BURST);
+    for (unsigned q = 0; q < g->options.queues; q++) {
+        uint16_t n = rte_eth_rx_burst(g->port, (uint16_t)q, m, ASKED_BURST);
 
         for (uint16_t i = 0; i < n; i++) {
             g->heard[0]++;

@@ -1,5 +1,6 @@
 /* FEC on the way out. */
 #include "frame.h"
+#include "mbuf.h"
 #include "send.h"
 
 enum { LENGTH = 2 };
@@ -18,7 +19,7 @@ bool fec_protect(struct worker *w, struct session *s, struct rte_mbuf *m)
 
     if (added < 0) /* no symbol buffers: it goes unprotected */
         return false;
-    rte_pktmbuf_prepend(m, (uint16_t)header);
+    mbuf_prepend(m, header);
     if (enc->count == 1)
         session_wake(w, s, w->now + w->g->open.fec_flush_us); /* if it does not fill in time */
     return added == 1;
@@ -36,7 +37,7 @@ static void send_repair(struct worker *w, struct session *s, unsigned index)
         frame_put_fec_repair_hdr(frame, enc->block, enc->count, enc->r, (uint8_t)index);
 
     memcpy(symbol, fec_enc_repair(enc, index), enc->longest);
-    rte_pktmbuf_append(m, (uint16_t)(symbol + enc->longest - frame));
+    mbuf_append(m, (uint32_t)(symbol + enc->longest - frame));
     count(w, C_repairs_sent, 1);
     send_frames(w, s, m, impair_decide(&w->g->impair, &s->impaired, &w->prng), false);
 }

@@ -3,6 +3,7 @@
 #include <rte_ethdev.h>
 
 #include "frame.h"
+#include "mbuf.h"
 #include "wire.h"
 
 enum { UDP_LEN = 8 };
@@ -83,7 +84,7 @@ void send_address(struct rte_mbuf *m, const uint8_t *header, uint16_t header_len
                   unsigned ip_version)
 {
     uint16_t udp_len = (uint16_t)(UDP_LEN + m->data_len);
-    uint8_t *start = (uint8_t *)rte_pktmbuf_prepend(m, header_len);
+    uint8_t *start = mbuf_prepend(m, header_len);
     uint8_t *udp = start + header_len - UDP_LEN;
 
     memcpy(start, header, header_len);
@@ -126,8 +127,7 @@ static void send_copy(struct worker *w, struct session *s, const struct rte_mbuf
     if (!copy)
         return;
     copy->data_off = m->data_off;
-    memcpy(rte_pktmbuf_append(copy, m->data_len), rte_pktmbuf_mtod(m, const uint8_t *),
-           m->data_len);
+    memcpy(mbuf_append(copy, m->data_len), rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
     count(w, C_duplicated, 1);
     send_raw(w, s->queue, copy);
 }
@@ -236,7 +236,7 @@ void send_control(struct worker *w, struct session *s, const uint8_t *frames, ui
 
     if (!m)
         return;
-    memcpy(rte_pktmbuf_append(m, (uint16_t)len), frames, len);
+    memcpy(mbuf_append(m, len), frames, len);
     send_frames(w, s, m, impair_decide(&w->g->impair, &s->impaired, &w->prng), false);
 }
 
@@ -257,7 +257,7 @@ void send_datagram(struct worker *w, struct session *s, const uint8_t *bytes, ui
 
     if (!m)
         return;
-    memcpy(rte_pktmbuf_append(m, (uint16_t)len), bytes, len);
+    memcpy(mbuf_append(m, len), bytes, len);
     unsigned actions = impair_decide(&w->g->impair, &s->impaired, &w->prng);
 
     finish(w, s, m, (actions & ~(unsigned)IMPAIR_REORDER) | ACTION_HELLO);

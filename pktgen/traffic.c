@@ -3,6 +3,7 @@
 
 #include "frame.h"
 #include "kinds.h"
+#include "mbuf.h"
 #include "send.h"
 
 enum { CATCH_UP_US = 100000 };
@@ -47,13 +48,12 @@ static void put_header(struct session *s, struct rte_mbuf *m, const struct paylo
     struct stream_state *st = &s->streams[p->stream];
 
     if (p->flags & PAYLOAD_DATAGRAM) {
-        frame_put_datagram_hdr((uint8_t *)rte_pktmbuf_prepend(m, 1));
+        frame_put_datagram_hdr(mbuf_prepend(m, 1));
         return;
     }
     size_t size = frame_stream_hdr_size(p->stream, st->next_seq, 0);
 
-    frame_put_stream_hdr((uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)size), p->stream,
-                         st->next_seq++, 0, true);
+    frame_put_stream_hdr(mbuf_prepend(m, size), p->stream, st->next_seq++, 0, true);
 }
 
 static struct payload next_payload(struct worker *w, struct session *s, unsigned actions)
@@ -94,7 +94,7 @@ static bool send_message(struct worker *w, struct session *s)
         return false;
     actions = impair_decide(&w->g->impair, &s->impaired, &w->prng);
     p = next_payload(w, s, actions);
-    payload_put(&w->g->pattern, &p, (uint8_t *)rte_pktmbuf_append(m, p.len));
+    payload_put(&w->g->pattern, &p, mbuf_append(m, p.len));
     put_header(s, m, &p);
     full = fec_protect(w, s, m);
     send_frames(w, s, m, actions, true);

@@ -57,13 +57,14 @@ static bool leave(struct conn *c, struct conn_path *path)
 {
     struct conn_path *other = fallback(c, path);
 
-    if (path == &c->path[c->active] && !other)
-        return false;
-    if (path->replaces != CONN_PATHS)
-        other->quiet = false;
-    path->replaces = CONN_PATHS;
-    if (path == &c->path[c->active])
+    if (path == &c->path[c->active]) {
+        if (!other)
+            return false;
         c->active = (uint8_t)path_index(c, other);
+    }
+    if (path->replaces != CONN_PATHS)
+        c->path[path->replaces].quiet = false;
+    path->replaces = CONN_PATHS;
     return true;
 }
 

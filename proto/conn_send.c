@@ -163,10 +163,14 @@ static void put_data(struct build *b)
 {
     struct conn *c = b->c;
     struct drr_node *node = drr_next(&c->drr);
-    enum conn_protection class = node ? class_of(c, node) : CONN_PLAIN;
-    uint32_t hdr = node ? fec_header(b, class) : 0;
+    enum conn_protection class;
     uint8_t *header = b->p, *first;
+    uint32_t hdr;
 
+    if (!node)
+        return;
+    class = class_of(c, node);
+    hdr = fec_header(b, class);
     if ((size_t)(b->end - b->p) <= hdr)
         return;
     first = b->p = header + hdr;

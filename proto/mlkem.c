@@ -135,12 +135,12 @@ static void pke_keygen(struct hasher *h, uint8_t *ek, uint8_t *dk, const uint8_t
 
     hash_g(h, seeds, d, &rank, 1);
     memcpy(ek + EK_RHO, seeds, SYM_LEN);
-    for (uint8_t i = 0; i < K; i++) {
+    for (unsigned i = 0; i < K; i++) {
         sample_noise(h, &s[i], seeds + SYM_LEN, i);
         poly_ntt(&s[i]);
         poly_encode(dk + i * POLY_ENCODED_LEN, &s[i]);
     }
-    for (uint8_t i = 0; i < K; i++) {
+    for (unsigned i = 0; i < K; i++) {
         for (unsigned j = 0; j < K; j++)
             sample_uniform(h, &row[j], seeds, j, i);
         poly_dot(&t, row, s);
@@ -161,11 +161,11 @@ static void pke_encrypt(struct hasher *h, uint8_t *ct, const struct poly t[K],
 {
     struct poly y[K], column[K], sum, e;
 
-    for (uint8_t i = 0; i < K; i++) {
+    for (unsigned i = 0; i < K; i++) {
         sample_noise(h, &y[i], r, i);
         poly_ntt(&y[i]);
     }
-    for (uint8_t i = 0; i < K; i++) {
+    for (unsigned i = 0; i < K; i++) {
         for (unsigned j = 0; j < K; j++)
             sample_uniform(h, &column[j], rho, i, j);
         poly_dot(&sum, column, y);
@@ -257,7 +257,8 @@ int mlkem768_decaps(uint8_t ss[MLKEM_SS_LEN], const uint8_t dk[MLKEM_DK_LEN],
                     const uint8_t ct[MLKEM_CT_LEN])
 {
     const uint8_t *ek = dk + DK_EK;
-    uint8_t ek_hash[SYM_LEN], m[SYM_LEN], secrets[2 * SYM_LEN], rejected[SYM_LEN];
+    /* zeros, in case that hashing fails */
+    uint8_t ek_hash[SYM_LEN], m[SYM_LEN], secrets[2 * SYM_LEN] = {0}, rejected[SYM_LEN] = {0};
     uint8_t expected[MLKEM_CT_LEN];
     struct poly t[K];
     struct hasher h;

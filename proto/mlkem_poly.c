@@ -1,5 +1,6 @@
 #include "mlkem_poly.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -161,9 +162,10 @@ void poly_dot(struct poly *r, const struct poly a[POLY_RANK], const struct poly 
         split(&y, &b[i]);
         for (unsigned j = 0; j < POLY_N / 2; j++) {
             /* pairs are polynomials modulo X^2 - gamma */
-            sum.even[j] +=
-                multiply(x.even[j], y.even[j]) + multiply(multiply(x.odd[j], gammas[j]), y.odd[j]);
-            sum.odd[j] += multiply(x.even[j], y.odd[j]) + multiply(x.odd[j], y.even[j]);
+            sum.even[j] = (int16_t)(sum.even[j] + multiply(x.even[j], y.even[j]) +
+                                    multiply(multiply(x.odd[j], gammas[j]), y.odd[j]));
+            sum.odd[j] = (int16_t)(sum.odd[j] + multiply(x.even[j], y.odd[j]) +
+                                   multiply(x.odd[j], y.even[j]));
         }
     }
     for (unsigned j = 0; j < POLY_N / 2; j++) {
@@ -240,6 +242,7 @@ void poly_decompress(struct poly *p, const uint8_t *in, unsigned d)
     uint32_t mask = (1u << d) - 1, bits = 0;
     unsigned n = 0;
 
+    assert(d > 0 && d < 12);
     for (unsigned j = 0; j < POLY_N; j++) {
         for (; n < d; n += 8)
             bits |= (uint32_t)*in++ << n;

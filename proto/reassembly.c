@@ -398,8 +398,11 @@ void reassembly_release(struct reassembly *r, struct reassembly_message *m)
     if (m->passed)
         consume(r, flow_cost(m->len));
     else { /* its number is still known, and pays for that */
+        void **entry = entry_of(r, m->seq);
+
+        assert(entry && *entry == m);
+        *entry = gone(m->len);
         consume(r, m->len);
-        *entry_of(r, m->seq) = gone(m->len);
     }
     free_message(r->pools, m);
 }

@@ -99,13 +99,15 @@ void egress_data(struct lcore *lc, struct session *s, struct rte_mbuf *m)
 static struct rte_mbuf *copy_of(struct lcore *lc, const uint8_t *bytes, uint32_t len)
 {
     struct rte_mbuf *m = rte_pktmbuf_alloc(lc->mbufs);
+    bool fits = m && rte_pktmbuf_tailroom(m) >= len + EGRESS_BEHIND;
+    char *room = fits ? rte_pktmbuf_append(m, (uint16_t)len) : NULL;
 
-    if (!m || rte_pktmbuf_tailroom(m) < len + EGRESS_BEHIND) {
+    if (!room) {
         rte_pktmbuf_free(m);
         count(lc, JP_tx_no_mbuf, 1);
         return NULL;
     }
-    memcpy(rte_pktmbuf_append(m, (uint16_t)len), bytes, len);
+    memcpy(room, bytes, len);
     return m;
 }
 

@@ -1,4 +1,6 @@
 /* The streams of a session that take turns. A stream may be over before its turn comes. */
+#include <assert.h>
+
 #include "state.h"
 
 void reader_new(struct transport *t, uint32_t stream)
@@ -17,6 +19,7 @@ struct reader *reader_pop(struct transport *t)
 {
     struct reader *r = t->readers;
 
+    assert(r); /* as n_readers says */
     t->readers = r->next;
     if (!t->readers)
         t->readers_tail = &t->readers;

@@ -64,17 +64,18 @@ static int ask_new(struct asked *asked, int number)
 {
     unsigned before = asked->n;
     DIR *tasks = opendir("/proc/self/task");
-    int rc = tasks ? 0 : -errno;
     const struct dirent *entry;
+    int rc = 0;
 
+    if (!tasks)
+        return -errno;
     while (rc == 0 && (entry = readdir(tasks)) != NULL) {
-        pid_t tid = atoi(entry->d_name); /* 0: . and .. */
+        pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10); /* 0: . and .. */
 
         if (tid != 0 && tid != gettid() && !was_asked(asked, tid))
             rc = ask(asked, tid, number);
     }
-    if (tasks)
-        closedir(tasks);
+    closedir(tasks);
     return rc < 0 ? rc : (int)(asked->n - before);
 }
 
