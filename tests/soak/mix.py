@@ -33,7 +33,7 @@ SERVERS = "jetplane-dp", "jetplaned", "jetperf -s", "wire", "wire2"  # who of th
 LIGHT, LIGHT_CHURN = 0, 1  # memif ports
 LIGHT_SESSIONS, LIGHT_RATE = 150, 1000
 PATIENT = {"reorder_timeout_us": 1000000, "fec_expire_us": 1000000}  # nobody is to be late for want of a CPU
-PATIENCE = 150  # seconds for one of those who come and go; who takes longer is stuck
+STUCK = 150  # seconds, who comes and goes and takes longer
 LIGHT_MANY = 1800  # sessions at once
 JETPLANED_REMEMBERS, PEER_REMEMBERS = 16384, 6000  # handshakes: control/recent.h, and more than client/listen.h's
 GOOD = {"rate": 16, "delay": 2}  # Mbit/s and ms
@@ -191,7 +191,7 @@ class Mix:
         """How it does: "well", "killed" or "unanswered"; anything else is a fault, after which others go on."""
         now = time.monotonic()
         victim = self.chance.random() < KILLED
-        kill_at = now + (self.chance.uniform(0, lasts) if victim else PATIENCE)
+        kill_at = now + (self.chance.uniform(0, lasts) if victim else STUCK)
         while program.alive():
             if time.monotonic() > kill_at:
                 program.kill()
