@@ -17,11 +17,12 @@ PLOTS = {
 }
 LOG = ("light, ms", "full, ms", "packets so far", "resident, MiB")
 SINCE = "and since the warm-up"
-COLOURS = ("#1b6ca8", "#b5523b", "#3b8f4a", "#7a4fa3", "#c9a227", "#2f9e9e", "#8c564b", "#555555")
+COLOURS = """1b6ca8 b5523b 3b8f4a 7a4fa3 c9a227 2f9e9e 8c564b 555555 e377c2 00b050 ff7f0e 17becf d62728 9edae5 c5b0d5 98df8a
+ffbb78 aec7e8 000000 7f7f00""".split()
 
 
 def curve(csv, place, base, divisor, number, title):
-    style = f'lw 1.5 lc rgb "{COLOURS[number % len(COLOURS)]}" dt {1 + number // len(COLOURS)}'
+    style = f'lw 2 lc rgb "#{COLOURS[number % len(COLOURS)]}"'
     return f'"{csv}" every ::1 using ($1/60):((${place}-{base})/{divisor}) with lines {style} title "{title}"'
 
 
@@ -47,11 +48,11 @@ def draw(csv, rows, folder):
     files, minutes = [], rows[-1]["seconds"] / 60
     for name, (title, panels) in PLOTS.items():
         files.append(folder / f"{name}.png")
-        height = 40 + 260 * len(panels) if len(panels) > 1 else 440
+        height = 40 + 260 * len(panels) if len(panels) > 1 else 540
         script = (
-            f'set terminal pngcairo size 1000,{height} noenhanced\nset output "{files[-1]}"\n'
-            'set datafile separator ","\nset grid\nset key outside right top maxrows 20\nset xlabel "minutes"\n'
-            f"set xrange [0:{minutes}]\nset lmargin 10\nset rmargin 24\n"
+            f'set terminal png size 1000,{height} noenhanced\nset output "{files[-1]}"\n'
+            'set datafile separator ","\nset grid\nset key outside right top maxrows 30\nset xlabel "minutes"\n'
+            f"set xrange [0:{minutes}]\nset lmargin 12\nset rmargin 24\n"
             f'set multiplot layout {len(panels)},1 title "{title}"\n'
             + "".join(panel(csv, columns, *about) for about in panels) + "unset multiplot\n"
         )
