@@ -36,8 +36,8 @@ ENDS = ("sessions_idle", "sessions_unconfirmed", "sessions_closed", "sessions_fa
 
 
 def warm_up(seconds):
-    """A quarter of the run, and two minutes at least."""
-    return max(0.25 * seconds, 120)
+    """A quarter of the run, and six minutes at least: pools grow until they have seen their busiest moments."""
+    return max(0.25 * seconds, 360)
 
 
 def has_trends(seconds):
