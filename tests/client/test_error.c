@@ -61,7 +61,7 @@ static void errno_in_context(void **state)
 
 static void *fail_elsewhere(void *unused)
 {
-    failure(JP_INVALID, "elsewhere", "other");
+    failure_detail("elsewhere", "other");
     return unused;
 }
 
@@ -77,8 +77,8 @@ static void detail_is_the_threads_own(void **state)
     assert_string_equal(jp_error_detail(), "here: 3 wrong");
     memset(huge, 'x', sizeof(huge) - 1);
     huge[sizeof(huge) - 1] = '\0';
-    failure(JP_INVALID, huge, "%s", huge);
-    failure(JP_INVALID, "here", "%s", huge);
+    failure_detail(huge, "%s", huge);
+    failure_detail("here", "%s", huge);
     assert_int_equal(strlen(jp_error_detail()), 255);
 }
 
