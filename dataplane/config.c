@@ -49,6 +49,7 @@ static const cyaml_schema_field_t top_fields[] = {
     TEXT(raw_config, user),
     TEXT(raw_config, group),
     TEXT(raw_config, hugepages),
+    TEXT(raw_config, idle),
     LIST(raw_config, ports, &port_value),
     LIST(raw_config, listeners, &listener_value),
     LIST(raw_config, cpus, &string_value),

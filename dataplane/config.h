@@ -33,6 +33,15 @@ struct config_listener {
     uint16_t source_size; /* bytes a message */
 };
 
+/* rest.c */
+enum idle {
+    IDLE_POLL,      /* goes on as ever */
+    IDLE_PAUSE,     /* tells the CPU that it spins */
+    IDLE_SLEEP,     /* sleeps, whatever comes */
+    IDLE_INTERRUPT, /* sleeps until a port's receive interrupt */
+    IDLE_MONITOR,   /* has the CPU wait for a port's next write to memory */
+};
+
 struct congestion_ops;
 
 /* Sessions with the full transport (conn.h). */
@@ -61,7 +70,8 @@ struct config {
     uint8_t lcores;                  /* workers */
     uint32_t cpu[JP_LCORES_MAX + 1]; /* of the main lcore, then of each worker; may repeat */
     uint8_t cpus;                    /* 0: spread over the CPUs this process may use */
-    uint32_t idle_sleep_us; /* a worker that finds nothing for a while sleeps this long; 0: never */
+    enum idle idle;                  /* of a worker that finds nothing for a while */
+    uint32_t idle_sleep_us;          /* IDLE_SLEEP: this long */
     bool hugepages;
     uint32_t memory_mb; /* 0: what the sizes below need */
 

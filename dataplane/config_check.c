@@ -203,6 +203,30 @@ static void check_listeners(struct complaints *c, const struct raw_config *raw,
     }
 }
 
+/* Left out, it is what idle_sleep_us alone says. */
+static void check_idle(struct complaints *c, const char *text, struct config *config)
+{
+    static const char *const names[] = {
+        [IDLE_POLL] = "poll",           [IDLE_PAUSE] = "pause",     [IDLE_SLEEP] = "sleep",
+        [IDLE_INTERRUPT] = "interrupt", [IDLE_MONITOR] = "monitor",
+    };
+    unsigned i = 0;
+
+    config->idle = config->idle_sleep_us > 0 ? IDLE_SLEEP : IDLE_PAUSE;
+    if (!text)
+        return;
+    while (i <= IDLE_MONITOR && strcmp(text, names[i]) != 0)
+        i++;
+    config->idle = (enum idle)i;
+    if (i > IDLE_MONITOR)
+        complain(c, "idle", "'%s' is none of poll, pause, sleep, interrupt and monitor", text);
+    else if (i == IDLE_SLEEP && config->idle_sleep_us == 0)
+        complain(c, "idle", "sleep: idle_sleep_us must say how long");
+    else if (i != IDLE_SLEEP && config->idle_sleep_us > 0)
+        complain(c, "idle_sleep_us", "%u: only idle: sleep sleeps so long, not %s",
+                 config->idle_sleep_us, text);
+}
+
 static void check_cpus(struct complaints *c, const struct raw_config *raw, struct config *config)
 {
     if (raw->cpus_count && raw->cpus_count != config->lcores + 1u) {
@@ -329,6 +353,7 @@ int config_check(const char *path, const struct raw_config *raw, struct config *
     config->field = (typeof(config->field))number(&c, "", #field, raw->field, __VA_ARGS__);
     CONFIG_NUMBERS(NUMBER)
 #undef NUMBER
+    check_idle(&c, raw->idle, config);
     check_ports(&c, raw, config);
     check_listeners(&c, raw, config);
     check_cpus(&c, raw, config);

@@ -88,6 +88,7 @@ struct raw_config {
     char *user;
     char *group;
     char *hugepages;
+    char *idle;
     struct raw_port *ports;
     unsigned ports_count;
     struct raw_listener *listeners;

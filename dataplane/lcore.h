@@ -84,6 +84,7 @@ struct lcore {
     struct prefix_limit *reset_limit;
     struct bucket reset_total;              /* over all prefixes */
     const bool *stop;                       /* set by the main lcore; atomic */
+    int interrupts;                         /* epoll: of its queues (rest.c) */
     struct outlines outlines[JP_PORTS_MAX]; /* of the ports */
     uint16_t spi_hash[4][256]; /* what each byte of an SPI adds (xor) to its hash's low bits */
 

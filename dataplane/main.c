@@ -21,6 +21,7 @@
 #include "fec.h"
 #include "memory.h"
 #include "relay.h"
+#include "rest.h"
 #include "session.h"
 #include "setup.h"
 #include "transport/transport.h"
@@ -136,8 +137,10 @@ static int setup(void)
     for (unsigned i = 0; i < dp.lcores; i++)
         if (!lcore_new(&dp, i, mbufs, &stop_workers))
             return -1;
+    for (unsigned i = 0; ret == 0 && i < dp.lcores; i++)
+        ret = rest_open(dp.lcore[i]);
     unmap_guard(dp.turns);
-    return 0;
+    return ret;
 }
 
 /* What drivers need until their ports are closed: AF_XDP takes its program off the interface, mlx5

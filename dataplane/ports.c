@@ -8,9 +8,7 @@
 
 #include "setup.h"
 
-/* Say what is wrong with a port of the configuration; returns ret. */
-__attribute__((format(printf, 4, 5))) static int port_error(const struct dataplane *dp, unsigned i,
-                                                            int ret, const char *format, ...)
+int port_error(const struct dataplane *dp, unsigned i, int ret, const char *format, ...)
 {
     va_list args;
 
@@ -76,6 +74,7 @@ static struct rte_eth_conf port_conf(const struct dataplane *dp, const struct po
                             (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM),
             },
         .txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM,
+        .intr_conf.rxq = dp->config.idle == IDLE_INTERRUPT,
     };
     uint64_t types = info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
 

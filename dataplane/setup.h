@@ -15,6 +15,9 @@ struct rte_mempool;
 /* ports.c: find, configure and start every configured port with one rx and one tx queue per worker;
  * fills dp->port[] and the shared statistics' static part. 0 or -errno, said on stderr. */
 int ports_start(struct dataplane *dp, struct rte_mempool *mbufs);
+/* Say what is wrong with port i of the configuration; returns ret. */
+__attribute__((format(printf, 4, 5))) int port_error(const struct dataplane *dp, unsigned i,
+                                                     int ret, const char *format, ...);
 void ports_stop(struct dataplane *dp);
 void ports_sample(struct dataplane *dp); /* refresh the shared port statistics */
 /* link.c. The first once, while sockets can be made; then whether port i's link is up, said on

@@ -8,6 +8,7 @@
 #include "egress/egress.h"
 #include "pipeline.h"
 #include "relay.h"
+#include "rest.h"
 #include "session.h"
 #include "setup.h"
 #include "transport/transport.h"
@@ -105,14 +106,6 @@ static void finish(struct lcore *lc)
     egress_run(lc);
 }
 
-static void rest(const struct lcore *lc)
-{
-    if (lc->dp->config.idle_sleep_us > 0)
-        rte_delay_us_sleep(lc->dp->config.idle_sleep_us);
-    else
-        rte_pause();
-}
-
 int worker_run(void *arg)
 {
     struct lcore *lc = arg;
@@ -130,8 +123,8 @@ int worker_run(void *arg)
         last = tsc;
         lc->now = (uint64_t)((double)(tsc - lc->dp->tsc_start) / lc->dp->tsc_per_us);
         idle = worker_turn(lc) > 0 ? 0 : idle + 1;
-        if (idle > IDLE_TURNS)
-            rest(lc);
+        if (idle > IDLE_TURNS && rest(lc))
+            idle = 1; /* something comes: look closely. The rest itself was idle */
     }
     finish(lc);
     rte_rcu_qsbr_thread_offline(lc->dp->turns, id);

@@ -107,6 +107,7 @@
     X(sessions_retired, "sessions retired by the operator")                                        \
     X(polls, "turns of the lcore's loop")                                                          \
     X(polls_busy, "turns that found work")                                                         \
+    X(interrupts, "rests that a port's receive interrupt ended")                                   \
     X(cycles_busy, "TSC cycles spent in turns that found work")                                    \
     X(cycles_idle, "TSC cycles spent in turns that found none, and resting")
 

@@ -167,6 +167,15 @@ static const struct {
     {PORT "name: ''\n", ":2: name: is empty"},
     {PORT "name: abcdefghijabcdefghijabcdefghijab\n", ":2: name: is longer than 31 bytes"},
     {PORT "steer_ring: 1000\n", ":2: steer_ring: 1000 is not a power of two"},
+    {PORT "idle: nap\n", ":2: idle: 'nap' is none of poll, pause, sleep, interrupt and"},
+    {PORT "idle: ''\n", ":2: idle: '' is none of"},
+    {PORT "idle: sleep\n", ":2: idle: sleep: idle_sleep_us must say how long"},
+    {PORT "idle: sleep\nidle_sleep_us: 0\n", ":2: idle: sleep: idle_sleep_us must say"},
+    {PORT "idle: poll\nidle_sleep_us: 5\n", ":3: idle_sleep_us: 5: only idle: sleep"},
+    {PORT "idle: pause\nidle_sleep_us: 5\n", ":3: idle_sleep_us: 5: only idle: sleep"},
+    {PORT "idle: interrupt\nidle_sleep_us: 5\n", ":3: idle_sleep_us: 5: only idle: sleep"},
+    {PORT "idle: monitor\nidle_sleep_us: 5\n", ":3: idle_sleep_us: 5: only idle: sleep"},
+    {PORT "idle_sleep_us: 1000001\n", ":2: idle_sleep_us: 1000001 is not between 0 and"},
     {PORT "fec_k: 20\n", ":2: fec_k: 20 with fec_r 0"},
     {PORT "fec_k: 3\nfec_r: 4\n", ":3: fec_r: 4 is more than fec_k, 3"},
     {PORT "reorder_max: 1025\n", ":2: reorder_max: 1025 is not between 1 and 1024"},
@@ -246,6 +255,30 @@ static void switches(void **state)
     }
 }
 
+static void idle(void **state)
+{
+    static const struct {
+        const char *text;
+        enum idle idle;
+    } good[] = {
+        {PORT, IDLE_PAUSE},
+        {PORT "idle_sleep_us: 20\n", IDLE_SLEEP},
+        {PORT "idle: poll\n", IDLE_POLL},
+        {PORT "idle: pause\nidle_sleep_us: 0\n", IDLE_PAUSE},
+        {PORT "idle: sleep\nidle_sleep_us: 20\n", IDLE_SLEEP},
+        {PORT "idle: interrupt\n", IDLE_INTERRUPT},
+        {PORT "idle: monitor\n", IDLE_MONITOR},
+    };
+    struct config c;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(load(good[i].text, &c), 0);
+        assert_int_equal(c.idle, good[i].idle);
+        assert_int_equal(c.idle_sleep_us, c.idle == IDLE_SLEEP ? 20 : 0);
+    }
+}
+
 /* What ports (2 x 1024), the ring (4096) and the worker (2816) hold is enough. */
 static void least(void **state)
 {
@@ -284,7 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults), cmocka_unit_test(reference), cmocka_unit_test(everything),
         cmocka_unit_test(errors),   cmocka_unit_test(too_many),  cmocka_unit_test(least),
-        cmocka_unit_test(absent),   cmocka_unit_test(switches),
+        cmocka_unit_test(absent),   cmocka_unit_test(switches),  cmocka_unit_test(idle),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
