@@ -598,6 +598,27 @@ static void uses_two_paths(void **state)
     world_free(&w);
 }
 
+/* More than four are refused until one is given up. */
+static void has_room_for_four_paths(void **state)
+{
+    struct world w;
+    int error;
+
+    (void)state;
+    world_init(&w, "127.0.0.1:0", NULL);
+    world_connect(&w);
+    for (int i = 1; i < 4; i++)
+        assert_int_equal(jp_session_add_path(w.client.session, NULL, NULL, JP_PATH_STANDBY), i);
+    run_until(&w, &w.client.paths[JP_PATH_VALIDATED], 3);
+    error = jp_session_add_path(w.client.session, NULL, NULL, JP_PATH_STANDBY);
+    assert_int_equal(error, JP_NO_DESCRIPTORS);
+    assert_int_equal(jp_session_migrate(w.client.session, NULL), JP_NO_DESCRIPTORS);
+    assert_int_equal(jp_session_use_path(w.client.session, 3, JP_PATH_ABANDONED), 0);
+    run_for(&w, 500000);
+    assert_int_equal(jp_session_migrate(w.client.session, NULL), 0);
+    world_free(&w);
+}
+
 /* ---- keys ---- */
 
 static void keeps_keys(void **state)
@@ -737,6 +758,7 @@ int main(void)
         cmocka_unit_test(migrates),
         cmocka_unit_test(outlives_its_listener),
         cmocka_unit_test(uses_two_paths),
+        cmocka_unit_test(has_room_for_four_paths),
         cmocka_unit_test(keeps_keys),
         cmocka_unit_test(rests),
         cmocka_unit_test(is_not_torn_down_early),
