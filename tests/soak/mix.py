@@ -27,7 +27,7 @@ from tcpway import offer_tcp
 
 TOOLS = BUILD / "client/tools"
 QUEUES = 2
-IDLE_MS = 15000  # sessions of vanished clients end after this
+IDLE_MS = 45000  # sessions of vanished clients end after this; those who get no CPU for a while do not
 KILLED = 0.25  # of those who come and go
 SERVERS = "jetplane-dp", "jetplaned", "jetperf -s", "wire", "wire2"  # who of those that stay is no client
 LIGHT, LIGHT_CHURN = 0, 1  # memif ports
