@@ -28,10 +28,12 @@ unsigned relay_take(struct lcore *lc)
         return 0;
     b->n = 0;
     for (unsigned i = 0; i < n; i++) {
-        if (packet_of(b->m[i])->text_len == 0) /* which no packet has */
+        if (packet_of(b->m[i])->text_len == 0) { /* which no packet has */
             ended[ends++] = b->m[i];
-        else
+        } else {
+            session_expect(lc->sessions, packet_of(b->m[i])->spi);
             b->m[b->n++] = b->m[i];
+        }
     }
     pipeline_owned(lc, b);
     for (unsigned i = 0; i < ends; i++) /* behind what came before the end */

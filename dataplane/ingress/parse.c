@@ -266,11 +266,14 @@ static inline bool parse_quick(const struct lcore *lc, const struct outlines *ou
                                struct rte_mbuf *m)
 {
     const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-    bool is_v4 = frame[outlines->v4.front] >> 4 == 4;
-    const struct outline *o = is_v4 ? &outlines->v4 : &outlines->v6;
     uint32_t len = m->data_len;
 
-    if (m->nb_segs > 1 || len < o->min_len || !fits(o, frame))
+    if (m->nb_segs > 1 || len < OUTLINE_LEN)
+        return false;
+    bool is_v4 = frame[outlines->v4.front] >> 4 == 4;
+    const struct outline *o = is_v4 ? &outlines->v4 : &outlines->v6;
+
+    if (len < o->min_len || !fits(o, frame))
         return false;
     struct packet *p = packet_of(m);
     const uint8_t *ip = frame + o->layers.l2_len, *payload = frame + o->layers.udp;
