@@ -109,6 +109,11 @@ SETS = {
         + [Case(f"ingress {n}", f"bench_ingress sessions={n} rounds={INGRESS_ROUNDS}", 2 * INGRESS_ROUNDS * ROUND, x=n,
                 goals={"ratio.sessions": (">=", 0.75)} if n == 100_000 else {}) for n in (1, 1000, 100_000)],
         ("packet.ns", "ingress"), "sessions", "ns a packet", log_x=True),
+    "lcores": Set(
+        "The receive path on 1 to 4 lcores, a thread each on all CPUs: a packet's cost beside the others, and alone.",
+        [Case(f"{n} lcores", f"bench_lcores {n} round=256 rounds=150", 7 * (n + 1) * 150 * 256, x=n, pinned=False)
+         for n in (1, 2, 3, 4)],
+        ("alone", "together"), "lcores", "ns a packet"),
     "latency": Set(
         "Echoes over memif against jetgen on the other CPU: the round trip at 100,000 a second, and full speed.",
         [Case("100k/s", "memif latency --size 64", 500_000, "echo", pinned=False,

@@ -11,7 +11,7 @@ int main(int argc, char **argv)
     struct load_options o = load_options(argc, argv);
 
     o.listener = PLANE_ECHO;
-    struct plane *plane = load_plane(o.sessions, o.fec_k > 0);
+    struct plane *plane = load_plane(1, o.sessions, o.fec_k > 0);
     struct load *l = load_new(plane, &o);
     struct load_samples open = load_samples(&o), seal = load_samples(&o), all = load_samples(&o);
 

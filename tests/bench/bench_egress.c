@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     struct load_options o = load_options(argc, argv);
 
     o.listener = PLANE_DISCARD;
-    struct plane *plane = load_plane(o.sessions, o.fec_k > 0);
+    struct plane *plane = load_plane(1, o.sessions, o.fec_k > 0);
     struct load *l = load_new(plane, &o);
     struct load_samples aead = load_samples(&o), all = load_samples(&o);
 

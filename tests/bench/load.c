@@ -25,15 +25,16 @@ struct load_session {
     unsigned repairs; /* of the full block, to be sent */
 };
 
-struct plane *load_plane(unsigned sessions, bool fec)
+struct plane *load_plane(unsigned lcores, unsigned sessions, bool fec)
 {
+    struct plane *plane;
     void *state;
 
     plane_size.hugepages = true;
-    plane_size.memory_mb = 256 + sessions / 1024;
-    plane_size.lcores = 1;
-    plane_size.sessions = RTE_MAX(sessions, 65536u);
-    plane_size.mbufs = MBUFS;
+    plane_size.memory_mb = lcores * (256 + sessions / 1024);
+    plane_size.lcores = lcores;
+    plane_size.sessions = lcores * RTE_MAX(sessions, 65536u);
+    plane_size.mbufs = lcores * MBUFS;
     plane_size.mbuf_cache = 256;
     plane_size.stream_chunks = sessions + 64;
     if (fec) {
@@ -41,16 +42,27 @@ struct plane *load_plane(unsigned sessions, bool fec)
         plane_size.fec_symbols = 256 * LOAD_FEC_SESSIONS_MAX;
     }
     plane_setup(&state);
-    return state;
+    plane = state;
+    plane_workers(plane, lcores);
+    return plane;
+}
+
+/* All over the table. */
+static uint32_t server_spi(uint32_t i)
+{
+    return (i + 256) * 2654435761u | 1u << 31;
 }
 
 static void install(struct load *l, unsigned i)
 {
     static uint32_t installed;
+
+    while (owner_of(&l->plane->dp, server_spi(installed)) != l->o.lcore)
+        installed++;
     const struct config *config = &l->plane->dp.config;
     struct jp_ipc_install in = {
         .path = plane_path(installed, l->o.listener, 4),
-        .server_spi = (installed + 256) * 2654435761u | 1u << 31, /* all over the table */
+        .server_spi = server_spi(installed),
         .client_spi = 0xc0000000,
         .idle_timeout_ms = 60000,
         .max_streams = 100,
@@ -83,7 +95,7 @@ struct load *load_new(struct plane *plane, const struct load_options *o)
 {
     struct load *l = calloc(1, sizeof(*l));
 
-    *l = (struct load){.o = *o, .plane = plane, .lc = plane->dp.lcore[0], .random = 1};
+    *l = (struct load){.o = *o, .plane = plane, .lc = plane->dp.lcore[o->lcore], .random = 1};
     if (!(l->session = calloc(o->sessions, sizeof(*l->session))))
         report_fail("no memory");
     l->lc->now = plane->now;
@@ -283,7 +295,7 @@ void load_seal(struct load *l, struct load_samples *samples)
 
 void load_run(struct load *l, struct load_samples *samples)
 {
-    struct rte_ring *in = l->plane->in[PLANE_UNTAGGED][0];
+    struct rte_ring *in = l->plane->in[PLANE_UNTAGGED][l->o.lcore];
 
     if (rte_ring_enqueue_bulk(in, (void *const *)l->m, l->o.round, NULL) != l->o.round)
         report_fail("the port took no more");

@@ -30,6 +30,7 @@ struct load_options {
     unsigned size;     /* bytes of data a packet, as one STREAM message; 0: IMIX */
     enum aead_alg alg;
     uint16_t listener;
+    unsigned lcore;       /* whose load it is */
     uint8_t fec_k, fec_r; /* 0: no FEC */
     double loss;          /* part of the packets that never arrive */
     unsigned round;       /* packets: slices of LOAD_SLICE, <= LOAD_ROUND_MAX */
@@ -62,8 +63,9 @@ struct load {
     uint64_t bytes; /* of data */
 };
 
-/* DPDK, the plane and its pools; `sessions` is the most that all loads together have. */
-struct plane *load_plane(unsigned sessions, bool fec);
+/* DPDK, the plane of so many lcores and its pools; `sessions` is the most that all loads of an
+ * lcore together have. */
+struct plane *load_plane(unsigned lcores, unsigned sessions, bool fec);
 /* Defaults, and what the arguments say (LOAD_USAGE). */
 struct load_options load_options(int argc, char **argv);
 /* A load with its sessions installed. Ends the program where that fails. */
