@@ -190,9 +190,9 @@ static void interrupted(jp_watch *watch, unsigned events)
     jp_loop_stop(jp_watch_loop(watch));
 }
 
-static jp_watch *watch_signals(jp_loop *loop)
+static void watch_signals(jp_loop *loop)
 {
-    jp_watch *watch = NULL;
+    static jp_watch *watch; /* until the end */
     sigset_t set;
 
     sigemptyset(&set);
@@ -200,7 +200,6 @@ static jp_watch *watch_signals(jp_loop *loop)
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_BLOCK, &set, NULL);
     jp_watch_create(&watch, loop, signalfd(-1, &set, SFD_CLOEXEC), JP_READABLE, interrupted, 0);
-    return watch;
 }
 
 int main(int argc, char **argv)
