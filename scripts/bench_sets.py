@@ -115,10 +115,14 @@ SETS = {
          for n in (1, 2, 3, 4)],
         ("alone", "together"), "lcores", "ns a packet"),
     "latency": Set(
-        "Echoes over memif against jetgen on the other CPU: the round trip at 100,000 a second, and full speed.",
+        "Echoes over memif and a tap against jetgen on the other CPU: the round trip at a steady rate, and full speed.",
         [Case("100k/s", "memif latency --size 64", 500_000, "echo", pinned=False,
               goals={"p50": ("<=", 15), "p99": ("<=", 60)}),
-         Case("100k/s, sleeping 20 us", "memif latency --size 64 --idle-sleep 20", 500_000, "echo", pinned=False),
+         Case("100k/s, idle: sleep", "memif latency --size 64 --idle sleep", 500_000, "echo", pinned=False),
+         *[Case(f"1k/s, idle: {idle}", f"memif latency --size 64 --rate 1000 --idle {idle}", 5000, "echo", pinned=False)
+           for idle in ("poll", "pause", "sleep")],
+         *[Case(f"1k/s by tap, idle: {idle}", f"memif latency --tap --size 64 --rate 1000 --idle {idle}", 5000, "echo",
+                pinned=False) for idle in ("pause", "sleep", "interrupt")],
          Case("full speed 1400", "memif echo --seconds 3", 1, "run", pinned=False, goals={"bits": (">=", 12)})],
         ("p50", "p99"), y_label="us"),
     "library": Set(
