@@ -36,7 +36,7 @@ def test_half_a_minute(as_root, tmp_path, capsys):
                           text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     report = json.loads(done.stdout.splitlines()[-1])
-    assert report["faults"] == [] and report["idle_before"] == report["idle_after"]
+    assert report["faults"] == []
     assert report["visits"]["messages"] > 100 and report["total"]["rekeys"] > 0 and report["total"]["paths_changed"] > 0
     assert report["ran"]["files"]["compared"] > 0 and report["total"]["relay_rx"] > 0
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {f"{name}.png" for name in (
@@ -111,7 +111,7 @@ def test_short_runs_have_no_trend():
 
 
 def test_left_behind():
-    fault, = judge.left_behind({"mbufs": 5, "sessions": 0}, {"mbufs": 6, "sessions": 0})
+    fault, = judge.left_behind({"mbufs": 5, "sessions": 0, "fds.x": 9}, {"mbufs": 6, "sessions": 0, "fds.x": 8})
     assert "mbufs is 6" in fault
 
 
