@@ -141,6 +141,8 @@ static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, stru
         }
     }
     p->session = s;
+    if (o->n == 0 || packet_of(o->m[o->n - 1])->session != s)
+        aead_key_expect(key);
     replay_prefetch(&s->replay, p->pn); /* for the stages behind */
     rte_prefetch0(s->streams.last);
     o->m[o->n] = m;
