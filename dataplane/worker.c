@@ -97,6 +97,7 @@ static void finish(struct lcore *lc)
 {
     bool quiet;
 
+    lc->lap = 0;
     __atomic_store_n(&lc->quiet, true, __ATOMIC_RELEASE);
     do {
         quiet = all_quiet(lc->dp);

@@ -78,8 +78,8 @@ void wire_hs_hdr_put(uint8_t hdr[WIRE_HS_HDR], enum wire_hs_type type);
 size_t wire_trailer_put(uint8_t *end, size_t frames_len);
 
 /* Length of the frames in front of the ESP trailer of text_len bytes of plaintext, or -EBADMSG when
- * the trailer is not one of ours. How much padding there is is anybody's guess, so nothing here
- * branches on it. */
+ * the trailer is not one of ours. How much padding there is is anybody's guess, so no branch that
+ * good packets take depends on it, but for the longest. Only for text that was authentic. */
 static inline int wire_trailer_strip(const uint8_t *text, size_t text_len)
 {
     /* the last four bytes by pad length: those that are fixed, and what they are */

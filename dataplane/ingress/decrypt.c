@@ -75,11 +75,13 @@ static void open_gathered(struct lcore *lc, struct opening *o, struct burst *b, 
 {
     aead_open_texts(lc->aead, o->text, o->n);
     for (unsigned i = 0; i < o->n; i++) {
+        if (unlikely(!o->text[i].ok)) { /* its text is nobody's */
+            drop(lc, o->m[i], JP_auth_failed);
+            continue;
+        }
         int len = wire_trailer_strip(o->text[i].text, o->text[i].len);
 
-        if (unlikely(!o->text[i].ok)) {
-            drop(lc, o->m[i], JP_auth_failed);
-        } else if (unlikely(len < 0)) {
+        if (unlikely(len < 0)) {
             drop(lc, o->m[i], JP_bad_trailer);
         } else {
             packet_of(o->m[i])->text_len = (uint32_t)len;

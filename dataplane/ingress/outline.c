@@ -60,7 +60,7 @@ static void finish(struct outline *o, const struct sketch *s, uint8_t l2, uint8_
     memcpy(o->want, s->want, sizeof(s->want));
     memcpy(o->mask, s->mask, sizeof(s->mask));
     o->layers = (struct layers){.udp = (uint16_t)(l2 + l3 + UDP_HDR), .l2_len = l2, .l3_len = l3};
-    o->min_len = (uint16_t)(o->layers.udp + DATA_MIN);
+    o->min_len = o->layers.udp + DATA_MIN;
 }
 
 /* RFC 791 section 3.1 */
@@ -70,7 +70,7 @@ static void outline4(struct outline *o, const struct port *port)
     struct sketch s = {0};
     uint8_t l2 = say_ethernet(&s, port, RTE_ETHER_TYPE_IPV4);
 
-    *o = (struct outline){.length_at = l2 + 2u, .front = l2, .min_len = UINT16_MAX};
+    *o = (struct outline){.length_at = l2 + 2u, .front = l2, .min_len = UINT32_MAX};
     if (!address)
         return;
     say(&s, l2, (const uint8_t[]){0x45}, 1);
@@ -87,7 +87,7 @@ static void outline6(struct outline *o, const struct port *port)
     struct sketch s = {0};
     uint8_t l2 = say_ethernet(&s, port, RTE_ETHER_TYPE_IPV6);
 
-    *o = (struct outline){.length_at = l2 + 4u, .front = l2 + IP6_HDR, .min_len = UINT16_MAX};
+    *o = (struct outline){.length_at = l2 + 4u, .front = l2 + IP6_HDR, .min_len = UINT32_MAX};
     if (!address)
         return;
     say16(&s, l2, 0x6000, 0xf000);

@@ -19,7 +19,7 @@ struct outline {
     struct layers layers;
     uint16_t length_at; /* offset in the frame of IP's length, ... */
     uint16_t front;     /* ... which does not count so many of its bytes */
-    uint16_t min_len;   /* of a frame with a data packet; UINT16_MAX: there is no such address */
+    uint32_t min_len;   /* of a frame with a data packet; UINT32_MAX: there is no such address */
 };
 
 /* Of IPv4 and of IPv6. */

@@ -283,6 +283,28 @@ static void answers_where_the_newest_came_from(void **state)
     assert_int_equal(plane_count(plane, JP_paths_changed), 1);
 }
 
+/* Also within one burst the newest packet says where the client is. */
+static void the_newest_of_a_burst_says_where(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    struct jp_path home = c.path;
+
+    client_send_datagram(&c, 1, 1);
+    plane_turn(plane);
+    c.path = plane_path(9, PLANE_DISCARD, 4);
+    c.path.port = home.port;
+    client_send_datagram(&c, 1, 2);
+    c.path = home;
+    client_send_datagram(&c, 1, 3);
+    plane_turn(plane);
+    assert_int_equal(plane_count(plane, JP_paths_changed), 2);
+    assert_int_equal(client_session(&c)->path.peer_port, home.peer_port);
+    assert_memory_equal(client_session(&c)->path.peer_ip, home.peer_ip, sizeof(home.peer_ip));
+    assert_true(client_session(&c)->unproven);
+    plane_ignore_sent(plane);
+}
+
 /* Nobody without the keys can move a session. */
 static void forgeries_move_nobody(void **state)
 {
@@ -694,6 +716,7 @@ int main(void)
         CASE(retires_the_unconfirmed_silently),
         CASE(shutdown_closes_all),
         CASE(answers_where_the_newest_came_from),
+        CASE(the_newest_of_a_burst_says_where),
         CASE(forgeries_move_nobody),
         CASE(reports_unknown_sessions),
         CASE(reports_of_many_are_limited),

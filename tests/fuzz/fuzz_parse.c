@@ -82,7 +82,7 @@ static void parse_slowly(struct lcore *lc, struct burst *b)
 
     for (uint16_t i = 0; i < n; i++)
         quick[i] = *packet_of(b->m[i]);
-    lc->outlines[b->port].v4.min_len = lc->outlines[b->port].v6.min_len = UINT16_MAX;
+    lc->outlines[b->port].v4.min_len = lc->outlines[b->port].v6.min_len = UINT32_MAX;
     FUZZ_CHECK(ingress_parse(lc, b) == n);
     lc->outlines[b->port] = outlines;
     for (uint16_t i = 0; i < n; i++) {
