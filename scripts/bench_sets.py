@@ -104,11 +104,14 @@ SETS = {
          for percent in (1, 2, 5, 10)],
         ("ratio.loss",), "per cent lost", "of the rate without loss"),
     "sessions": Set(
-        "What sessions cost: memory, set-up, a packet of a random one, and the receive path's rate.",
-        [Case(f"table {n}", f"bench_sessions {n}", n, "session", n) for n in MANY]
-        + [Case(f"ingress {n}", f"bench_ingress sessions={n} rounds={INGRESS_ROUNDS}", 2 * INGRESS_ROUNDS * ROUND, x=n,
-                goals={"ratio.sessions": (">=", 0.75)} if n == 100_000 else {}) for n in (1, 1000, 100_000)],
-        ("packet.ns", "ingress"), "sessions", "ns a packet", log_x=True),
+        "What sessions cost: memory, set-up, and a packet of a random one from cold caches.",
+        [Case(f"{n}", f"bench_sessions {n}", n, "session", n) for n in MANY],
+        ("packet.ns",), "sessions", "ns a packet", log_x=True),
+    "crowd": Set(
+        "The receive path with packets of ever more sessions in random order, and of one in turns with it.",
+        [Case(f"{n} sessions", f"bench_ingress sessions={n} rounds=100", 2 * 100 * ROUND, x=n,
+              goals={"ratio.sessions": (">=", 0.75)} if n == 100_000 else {}) for n in MANY],
+        ("ingress", "aead"), "sessions", "ns a packet", log_x=True),
     "lcores": Set(
         "The receive path on 1 to 4 lcores, a thread each on all CPUs: a packet's cost beside the others, and alone.",
         [Case(f"{n} lcores", f"bench_lcores {n} round=256 rounds=150", 7 * (n + 1) * 150 * 256, x=n, pinned=False)

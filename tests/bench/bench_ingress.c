@@ -47,7 +47,7 @@ int main(int argc, char **argv)
     struct load_options o = load_options(argc, argv);
 
     o.listener = PLANE_DISCARD;
-    struct plane *plane = load_plane(1, o.sessions * 2, o.fec_k > 0);
+    struct plane *plane = load_plane(1, o.loss > 0 ? 2 * o.sessions : o.sessions + 1, o.fec_k > 0);
     struct load *l = load_new(plane, &o), *other = compared(plane, o);
     struct load_samples aead = load_samples(&o), all = load_samples(&o);
     struct load_samples other_aead = load_samples(&o), other_all = load_samples(&o);
