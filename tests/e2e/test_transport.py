@@ -12,7 +12,7 @@ from jetperf import LISTENERS, PORTS, SERVICES, Jetperf
 from plane import BUILD, CLIENT, SERVER
 from test_memory import free_memory, memory
 
-SECONDS = min(300, float(os.environ.get("JETPLANE_SOAK_SECONDS", 300)))
+SECONDS = float(os.environ.get("JETPLANE_SOAK_SECONDS", 150))
 MIB = 1 << 20
 
 
