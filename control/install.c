@@ -132,10 +132,10 @@ static bool make_session(struct handshakes *h, const struct arrival *a, uint32_t
 {
     struct made made;
     enum hs_server_error error = answer(h, a, spi, &made, reply);
+    if (error == HS_OK) /* first: a packet of a session must not be there before its keys */
+        keylog_write(h->config->keylog, a->hello, &made.result);
     bool sent = error == HS_OK && send_install(h, a->path, &made, reply) == 0;
 
-    if (sent)
-        keylog_write(h->config->keylog, a->hello, &made.result);
     sodium_memzero(&made, sizeof(made));
     if (error != HS_OK)
         count_error(h, error);

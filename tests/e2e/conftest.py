@@ -1,21 +1,12 @@
 """Fixtures of the end-to-end tests. Programs come from $JETPLANE_BUILD and $JETPLANE_SANITIZE."""
 
-import os
 import pathlib
-import shutil
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
-
-def why_not():
-    """Why there can be no hosts here, or None."""
-    if os.geteuid() != 0:
-        return "network namespaces need root"
-    missing = [tool for tool in ("ip", "ethtool", "unshare") if not shutil.which(tool)]
-    return f"{missing[0]} is not installed" if missing else None
+from host import why_not  # noqa: E402
 
 
 @pytest.fixture

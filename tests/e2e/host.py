@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,14 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 ETH_P_ALL = 3
+
+
+def why_not():
+    """Why there can be no hosts here, or None."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    missing = [tool for tool in ("ip", "ethtool", "unshare") if not shutil.which(tool)]
+    return f"{missing[0]} is not installed" if missing else None
 
 
 def wait_for(condition, seconds=10, what="it"):

@@ -11,9 +11,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import why_not
 from crowd import RESTARTED, SILENT, Crowd
-from host import wait_for
+from host import wait_for, why_not
 from jetperf import LISTENERS
 from plane import BUILD, CLIENT
 from stats import Stats

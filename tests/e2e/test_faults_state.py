@@ -9,8 +9,7 @@ import random
 import subprocess
 
 import pytest
-from conftest import why_not
-from host import wait_for
+from host import wait_for, why_not
 from jetperf import LISTENERS, Jetperf
 from nonces import LINE
 from plane import BUILD, SERVER

@@ -8,8 +8,7 @@ import time
 
 import jetwire as w
 import pytest
-from conftest import why_not
-from host import wait_for
+from host import wait_for, why_not
 from plane import BUILD, Plane
 
 RESTS_A_SECOND = 1000  # at most, of a worker that sleeps or waits for 1 ms

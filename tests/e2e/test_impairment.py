@@ -16,8 +16,7 @@ import time
 
 import pytest
 from badwire import BadWire
-from conftest import why_not
-from host import Host, wait_for
+from host import Host, wait_for, why_not
 from plane import BUILD, CLIENT, SERVER, Plane
 from test_tcp_relay import make as make_tcp  # noqa: F401  a fixture
 from test_tcp_relay import tcp

@@ -13,8 +13,7 @@ import time
 
 import jetwire as w
 import pytest
-from conftest import why_not
-from host import Host, wait_for
+from host import Host, wait_for, why_not
 from plane import BUILD
 
 NOBODY, STRANGER = 65534, 1  # nobody and daemon, of every Debian

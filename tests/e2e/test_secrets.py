@@ -5,8 +5,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import why_not
-from host import wait_for
+from host import wait_for, why_not
 from plane import BUILD
 
 NOGROUP = 65534

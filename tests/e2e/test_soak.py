@@ -10,8 +10,7 @@ import sys
 import threading
 
 import pytest
-from conftest import why_not
-from host import wait_for
+from host import wait_for, why_not
 from plane import BUILD, COUNTERS, ROOT
 
 LIBRARY = str(BUILD / "client/libjetplane.so.0")
