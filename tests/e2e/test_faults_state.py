@@ -327,9 +327,8 @@ def test_resumptions_damaged(make_plane, tmp_path):
             bad = bytearray(good)
             bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
             file.write_bytes(bad if i % 4 else bad[:rng.randrange(len(bad))] or b"?")
-            before = file.read_bytes()
             try:
-                assert visit() == 40 or file.read_bytes() == before
+                assert visit() == 40
             except jetplane.Error as error:
                 assert error.name == "JP_INVALID" and "not the bytes of a resumption" in str(error)
         file.unlink()

@@ -181,6 +181,7 @@ def test_mtu_of_1280(make_tcp, capsys):  # noqa: F811
     local = perf.result()
     say(capsys, f"{local['seconds']:.1f} s")
     assert local["sent"] == local["received"] == books(plane)["delivered_bytes"] >= VOLUME
+    assert tcp(plane)["accepted"] == 1
 
 
 def test_file_over_everything(tmp_path, capsys):

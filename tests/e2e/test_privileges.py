@@ -177,11 +177,13 @@ def test_locked_memory(tmp_path, name):
             (tmp_path / left).unlink(missing_ok=True)
 
 
-def test_tools_give_up(tmp_path):
+@pytest.mark.parametrize("tool", [["jetperf", "-s", "-l"], ["jetcat", "-l"]], ids=lambda tool: tool[0])
+def test_tools_give_up(tmp_path, tool):
     """A server keeps what opens low ports; as what it runs, no program starts another."""
     if reason := why_not():
         pytest.skip(reason)
-    process = subprocess.Popen([TOOLS / "jetperf", "-s", "-l", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([TOOLS / tool[0], *tool[1:], "127.0.0.1:0"], stderr=subprocess.PIPE,
+                               stdin=subprocess.PIPE, text=True)
     try:
         next(line for line in process.stderr if line.startswith("key"))
         check(process.pid, kept=1 << 10)  # CAP_NET_BIND_SERVICE
