@@ -224,8 +224,12 @@ int port_start(struct jetgen *g)
     return ret;
 }
 
+/* What lies in a memif when it goes is lost: its other end gets the time to take it. */
+enum { LINGER_US = 100000 };
+
 void port_stop(struct jetgen *g)
 {
+    rte_delay_us_sleep(LINGER_US);
     rte_eth_dev_stop(g->port);
     rte_eth_dev_close(g->port);
 }

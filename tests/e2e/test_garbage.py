@@ -1,4 +1,4 @@
-"""A soak: genuine sessions among garbage, for $JETPLANE_SOAK_SECONDS (150), under the sanitizers when that build is
+"""A soak: genuine sessions among garbage, for $JETPLANE_SOAK_SECONDS (60), under the sanitizers when that build is
 there; beside it jetgen does the same to another Jetplane over memif. No genuine message is lost; in the end every
 packet that went in is accounted for, and everything taken was given back.
 
@@ -17,7 +17,7 @@ from host import wait_for
 from plane import BUILD, COUNTERS, SANITIZED, unaccounted
 from stats import Pace, Stats
 
-SECONDS = float(os.environ.get("JETPLANE_SOAK_SECONDS", 150))
+SECONDS = float(os.environ.get("JETPLANE_SOAK_SECONDS", 60))
 SEED = 20
 SHORT = {"stream_chunks": 16, "fec_blocks": 128, "fec_symbols": 2048, "confirm_timeout_ms": 1000}
 PATIENT = {"reorder_timeout_us": 10000000, "fec_expire_us": 10000000}

@@ -12,7 +12,7 @@ from jetperf import LISTENERS, PORTS, SERVICES, Jetperf
 from plane import BUILD, CLIENT, SERVER
 from test_memory import free_memory, memory
 
-SECONDS = float(os.environ.get("JETPLANE_SOAK_SECONDS", 150))
+SECONDS = float(os.environ.get("JETPLANE_SOAK_SECONDS", 60))
 MIB = 1 << 20
 
 
