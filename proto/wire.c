@@ -1,15 +1,12 @@
 #include "wire.h"
 #include "bytes.h"
 
-/* A header, a trailer and a tag are the least a data packet can be. */
-enum { DATA_MIN = WIRE_DATA_HDR + WIRE_TRAILER_MIN + WIRE_TAG };
-
 static enum wire_kind classify_data(const uint8_t *udp, size_t len, uint32_t spi,
                                     struct wire_info *info)
 {
     if (spi < WIRE_SPI_MIN)
         return WIRE_RESERVED;
-    if (len < DATA_MIN)
+    if (len < WIRE_DATA_MIN)
         return WIRE_SHORT;
     info->spi = spi;
     info->text_len = (uint32_t)(len - WIRE_DATA_HDR - WIRE_TAG);

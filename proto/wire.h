@@ -24,6 +24,7 @@ enum {
     WIRE_TAG = 16,
     WIRE_TRAILER_MIN = 2,
     WIRE_TRAILER_MAX = 5,
+    WIRE_DATA_MIN = WIRE_DATA_HDR + WIRE_TRAILER_MIN + WIRE_TAG, /* bytes of a data packet */
     WIRE_HS_HDR = 8,
     WIRE_SPI_MIN = 256,     /* 1-255 are reserved by RFC 4303 */
     WIRE_NEXT_HEADER = 253, /* RFC 3692 experimental protocol number */

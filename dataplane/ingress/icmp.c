@@ -5,9 +5,10 @@
 #include "answers.h"
 #include "bytes.h"
 #include "egress.h"
+#include "headers.h"
 #include "ingress.h"
 
-enum { ECHO_MIN = 8, IP4_MIN = 20, IP4_DF = 0x4000, IP_HOP_LIMIT = 64 };
+enum { ECHO_MIN = 8, IP4_DF = 0x4000, IP_HOP_LIMIT = 64 };
 enum { ICMP4_ECHO_REPLY = 0, ICMP4_ECHO_REQUEST = 8 };
 enum { ICMP6_ECHO_REQUEST = 128, ICMP6_ECHO_REPLY = 129, ICMP6_SOLICITATION = 135 };
 

@@ -3,9 +3,10 @@
 
 #include "answers.h"
 #include "bytes.h"
+#include "headers.h"
 #include "origin.h"
 
-enum { IP4_SRC = 12, IP4_DST = 16, IP6_SRC = 8, IP6_DST = 24, VLAN_ID_MASK = 0x0fff };
+enum { IP4_SRC = 12, IP4_DST = 16, IP6_SRC = 8, IP6_DST = 24 };
 
 static void map_v4(uint8_t out[16], const uint8_t ip[4])
 {

@@ -7,12 +7,9 @@
 
 #include "answers.h"
 #include "bytes.h"
+#include "headers.h"
 #include "lcore.h"
 #include "wire.h"
-
-enum { VLAN_TAG = 4, VLAN_ID_MASK = 0x0fff, IP4_HDR = 20, IP6_HDR = 40, UDP_HDR = 8 };
-enum { IP4_FRAGMENT_MASK = 0x3fff /* more fragments, or an offset */ };
-enum { DATA_MIN = WIRE_DATA_HDR + WIRE_TRAILER_MIN + WIRE_TAG };
 
 /* An outline in the making: its bytes. */
 struct sketch {
@@ -60,7 +57,7 @@ static void finish(struct outline *o, const struct sketch *s, uint8_t l2, uint8_
     memcpy(o->want, s->want, sizeof(s->want));
     memcpy(o->mask, s->mask, sizeof(s->mask));
     o->layers = (struct layers){.udp = (uint16_t)(l2 + l3 + UDP_HDR), .l2_len = l2, .l3_len = l3};
-    o->min_len = o->layers.udp + DATA_MIN;
+    o->min_len = o->layers.udp + WIRE_DATA_MIN;
 }
 
 /* RFC 791 section 3.1 */
@@ -77,7 +74,7 @@ static void outline4(struct outline *o, const struct port *port)
     say16(&s, l2 + 6u, 0, IP4_FRAGMENT_MASK);
     say(&s, l2 + 9u, (const uint8_t[]){IPPROTO_UDP}, 1);
     say(&s, l2 + 16u, address + 12, 4);
-    finish(o, &s, l2, IP4_HDR);
+    finish(o, &s, l2, IP4_MIN);
 }
 
 /* RFC 8200 section 3 */

@@ -7,6 +7,7 @@
 #include "answers.h"
 #include "bytes.h"
 #include "handshake.h"
+#include "headers.h"
 #include "ingress.h"
 #include "origin.h"
 #include "wire.h"
@@ -17,8 +18,6 @@ enum {
     TAKEN, /* somebody else has it and counts it */
 };
 
-enum { UDP_HDR = 8, IP4_MIN = 20, IP6_HDR = 40, VLAN_TAG = 4, VLAN_ID_MASK = 0x0fff };
-enum { IP4_FRAGMENT_MASK = 0x3fff /* more fragments, or an offset */ };
 enum { IP6_NEXT_FRAGMENT = 44 };
 
 static const uint8_t solicited_node[13] = {0xff, 0x02, [11] = 1, [12] = 0xff};
@@ -118,7 +117,8 @@ static inline bool header_sum_ok(const uint8_t *ip, uint32_t len)
     return sum % 65535 == 0;
 }
 
-static bool ip4_checksum_bad(const struct rte_mbuf *m, const uint8_t *ip)
+/* Of a header of len bytes. */
+static inline bool ip4_checksum_bad(const struct rte_mbuf *m, const uint8_t *ip, uint32_t len)
 {
     switch (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) {
     case RTE_MBUF_F_RX_IP_CKSUM_GOOD:
@@ -126,7 +126,7 @@ static bool ip4_checksum_bad(const struct rte_mbuf *m, const uint8_t *ip)
     case RTE_MBUF_F_RX_IP_CKSUM_BAD:
         return true;
     default:
-        return !header_sum_ok(ip, (ip[0] & 0xf) * 4u);
+        return !header_sum_ok(ip, len);
     }
 }
 
@@ -148,7 +148,7 @@ static int parse_ip4(struct lcore *lc, struct rte_mbuf *m, const uint8_t *ip, ui
 
     if (ip[0] >> 4 != 4 || header < IP4_MIN || total < header || total > len)
         return JP_ip_malformed;
-    if (ip4_checksum_bad(m, ip))
+    if (ip4_checksum_bad(m, ip, header))
         return JP_ip_checksum;
     if (!address4_is_ours(port, ip + 16))
         return JP_ip_not_ours;
@@ -249,16 +249,6 @@ static inline bool fits(const struct outline *o, const uint8_t *frame)
     return (differences[0] | differences[1]) == 0;
 }
 
-/* Of a header without options. */
-static inline bool ip4_is_good(const struct rte_mbuf *m, const uint8_t *ip)
-{
-    uint64_t checked = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
-
-    return ip4_is_host(ip + 12) &&
-           (checked == RTE_MBUF_F_RX_IP_CKSUM_GOOD ||
-            (checked != RTE_MBUF_F_RX_IP_CKSUM_BAD && header_sum_ok(ip, IP4_MIN)));
-}
-
 /* Nearly every packet looks as its port's outline says, which is compared at once, and its lengths
  * are those of its frame. True: it is one of those, and good data. False: nothing is known yet,
  * parse it header by header. */
@@ -289,7 +279,8 @@ static inline bool parse_quick(const struct lcore *lc, const struct outlines *ou
            lc->dp->listener_of[be16_load(udp + 2)] != 0 && p->spi >= WIRE_SPI_MIN &&
            be32_load(payload + 4) == (uint32_t)p->pn &&
            (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_BAD &&
-           (is_v4 ? ip4_is_good(m, ip) : ip6_is_host(ip + 8));
+           (is_v4 ? ip4_is_host(ip + 12) && !ip4_checksum_bad(m, ip, IP4_MIN)
+                  : ip6_is_host(ip + 8));
 }
 
 uint16_t ingress_parse(struct lcore *lc, struct burst *b)

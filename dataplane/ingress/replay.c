@@ -5,13 +5,13 @@
 #include "bytes.h"
 #include "egress/egress.h"
 #include "frame.h"
+#include "headers.h"
 #include "ingress.h"
 #include "origin.h"
 #include "session.h"
 #include "transport/transport.h"
 
 enum {
-    UDP_HDR = 8,
     AMPLIFICATION = 3,     /* bytes to an unproven address for each from it */
     CHALLENGE_US = 100000, /* between two challenges: each costs a system call */
 };
