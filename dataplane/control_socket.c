@@ -1,69 +1,21 @@
 /* The listening socket, and the first words with whoever connects. */
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "control.h"
 #include "setup.h"
 #include "unix_socket.h"
 
-enum { SEND_BUFFER = 4 << 20 };
-
-/* Of those that start at the same moment each would find what was left behind, and the last remove
- * what the first has made since: so one at a time. Who keeps the others for a second is none of
- * them. Makes the directory when only that is missing: /run is empty after every boot. Returns what
- * to close afterwards; -1: nothing. */
-static int take_turn(const char *path)
-{
-    char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
-    const char *directory;
-    int fd;
-
-    snprintf(copy, sizeof(copy), "%s", path);
-    directory = dirname(copy);
-    mkdir(directory, 0755);
-    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (unsigned i = 0; fd >= 0 && i < 100 && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
-        usleep(10000);
-    return fd;
-}
-
-static int listen_at(const struct sockaddr_un *address)
-{
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    mode_t mask = umask(0117); /* 0660 */
-    int err = 0;
-
-    if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
-        listen(fd, 8) != 0)
-        err = errno;
-    umask(mask);
-    if (err == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -err;
-}
+enum { BACKLOG = 8, SEND_BUFFER = 4 << 20 };
 
 int control_listen(const struct config *config)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *path = config->control_socket;
-    int turn = take_turn(path);
-    int ret = unix_socket_reclaim(path);
+    int ret = unix_socket_listen(path, SOCK_SEQPACKET, BACKLOG);
 
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    if (ret == 0)
-        ret = listen_at(&address);
-    if (turn >= 0)
-        close(turn);
     if (ret >= 0 && config->becomes && lchown(path, config->user.uid, config->user.gid) != 0) {
         int err = errno;
 

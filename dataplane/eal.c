@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <rte_bus_pci.h>
@@ -84,7 +85,7 @@ static void reclaim_memif(const char *device)
         return;
     socket += strlen(",socket=");
     snprintf(path, sizeof(path), "%.*s", (int)strcspn(socket, ","), socket);
-    unix_socket_reclaim(path);
+    unix_socket_reclaim(path, SOCK_SEQPACKET);
 }
 
 static bool is_pci(const struct config_port *port)
