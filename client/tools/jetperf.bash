@@ -3,7 +3,7 @@
 _jetperf() {
   local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   local options='--server --client --listen --identity --one-off --key --trust --learn --bind --migrate --time
-    --bytes --streams --size --reverse --bidir --echo --service --priority --reliability --ttl --unordered
+    --bytes --streams --size --rate --reverse --bidir --echo --service --priority --reliability --ttl --unordered
     --protection --congestion --no-fec --interval --keylog --json --version --help'
 
   case $previous in
@@ -13,7 +13,8 @@ _jetperf() {
     --protection) options='plain latency efficient' ;;
     --congestion) options='cubic bbr newreno' ;;
     -c | --client) mapfile -t COMPREPLY < <(compgen -A hostname -- "$word"); return ;;
-    -[ltnPi] | --listen | --key | --bind | --migrate | --time | --bytes | --streams | --size | --ttl | --interval)
+    -[ltnPi] | --listen | --key | --bind | --migrate | --time | --bytes | --streams | --size | --rate | --ttl |
+      --interval)
       COMPREPLY=(); return ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")

@@ -7,7 +7,7 @@
 #include "jetperf_options.h"
 
 static struct options options;
-static jp_timer *ticker, *waker; /* of a client: intervals, and lost echoes */
+static jp_timer *ticker, *waker; /* of a client: intervals; lost echoes, and a rate */
 static jp_timer *mover;          /* its migrations */
 static int exit_code;
 
@@ -30,7 +30,7 @@ static void tick(jp_timer *timer)
     report_interval(t, jp_loop_now(jp_timer_loop(timer)), false);
 }
 
-/* Only lets the loop turn: what waits for echoes that are lost looks again. */
+/* Only lets the loop turn: what waits for echoes that are lost, or for its time, looks again. */
 static void wake(jp_timer *timer)
 {
     (void)timer;
@@ -68,7 +68,7 @@ static void begin_client(struct test *t)
         jp_timer_start(ticker, options.interval, options.interval);
     if (options.migrate)
         jp_timer_start(mover, options.migrate, options.migrate);
-    if (t->plan.echo)
+    if (t->plan.echo || t->plan.rate)
         jp_timer_start(waker, 10000, 10000);
 }
 

@@ -32,6 +32,7 @@ struct plan {
     uint32_t size;       /* of messages */
     uint64_t time;       /* us, or */
     uint64_t bytes;      /* to send in a direction; 0: as many as the time allows */
+    uint64_t rate;       /* messages a second the client sends at most; 0: no limit; not told */
     jp_stream_options options;
 };
 
@@ -126,6 +127,8 @@ const uint8_t *pattern(uint32_t size);
 unsigned test_count(void);
 /* Every test under way looks for what it can do now; before each wait of the loop. */
 void test_advance_all(jp_loop *loop);
+/* Has the time come for another message? Those that could not be sent in time are made up for. */
+bool test_is_due(const struct test *t, uint64_t now);
 /* Begin to send and to expect; 0 or an error of the library. */
 int test_run(struct test *t);
 /* Time is up, or all is sent: half-close. */

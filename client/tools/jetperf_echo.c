@@ -77,12 +77,16 @@ void echo_pump(struct test *t)
 {
     uint64_t now = now_of(t);
 
-    for (unsigned i = 0; i < t->n_lanes; i++) {
-        struct lane *lane = lane_of(t->lanes[i]);
+    for (unsigned refused = 0; refused < t->n_lanes;) {
+        struct lane *lane = lane_of(t->lanes[t->turn]);
 
-        do
-            expire(t, lane, now);
-        while (has_room(lane) && !is_all_sent(t) && send_one(t, t->lanes[i], now));
+        expire(t, lane, now);
+        if (has_room(lane) && !is_all_sent(t) && test_is_due(t, now) &&
+            send_one(t, t->lanes[t->turn], now))
+            refused = 0;
+        else
+            refused++;
+        t->turn = (t->turn + 1) % t->n_lanes;
     }
     if (is_all_sent(t))
         test_drain(t);

@@ -123,12 +123,19 @@ static bool is_all_sent(const struct test *t)
     return t->plan.bytes && t->tally.queued >= t->plan.bytes;
 }
 
+bool test_is_due(const struct test *t, uint64_t now)
+{
+    return !t->plan.rate ||
+           t->tally.queued / t->plan.size * 1000000 <= t->plan.rate * (now - t->began);
+}
+
 /* Around all streams, until none takes more. */
 static void pump(struct test *t)
 {
-    uint64_t cap = find_cap(t, jp_loop_now(jp_session_loop(t->session)));
+    uint64_t now = jp_loop_now(jp_session_loop(t->session)), cap = find_cap(t, now);
 
-    for (unsigned refused = 0; refused < t->n_lanes && !is_all_sent(t) && under_way(t) < cap;) {
+    for (unsigned refused = 0;
+         refused < t->n_lanes && !is_all_sent(t) && test_is_due(t, now) && under_way(t) < cap;) {
         if (send_one(t, t->lanes[t->turn]))
             refused = 0;
         else

@@ -28,6 +28,7 @@ static const char help[] =
     "  -n, --bytes N[KMG]      how much to send, instead\n"
     "  -P, --streams N         streams in a direction, 1 to 1000; default 1\n"
     "      --size N[KM]        bytes of a message; default 64K, of echoes 1000\n"
+    "      --rate N            send N messages a second, over all streams, by the clock\n"
     "  -R, --reverse           the server sends\n"
     "      --bidir             both send\n"
     "      --echo              the server sends everything back\n"
@@ -58,6 +59,7 @@ enum long_option {
     OPT_BIND,
     OPT_MIGRATE,
     OPT_SIZE,
+    OPT_RATE,
     OPT_BIDIR,
     OPT_ECHO,
     OPT_SERVICE,
@@ -88,6 +90,7 @@ static const struct option long_options[] = {
     {"bytes", required_argument, NULL, 'n'},
     {"streams", required_argument, NULL, 'P'},
     {"size", required_argument, NULL, OPT_SIZE},
+    {"rate", required_argument, NULL, OPT_RATE},
     {"reverse", no_argument, NULL, 'R'},
     {"bidir", no_argument, NULL, OPT_BIDIR},
     {"echo", no_argument, NULL, OPT_ECHO},
@@ -178,6 +181,9 @@ static bool parse_plan(struct options *o, int option, const char *text)
         return true;
     case OPT_SIZE:
         p->size = (uint32_t)tool_number(&o->tool, "--size", text, 1, JP_MESSAGE_MAX);
+        return true;
+    case OPT_RATE:
+        p->rate = tool_number(&o->tool, "--rate", text, 1, 10000000);
         return true;
     case 'R':
         p->down = true;

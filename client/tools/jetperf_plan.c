@@ -39,6 +39,8 @@ const char *plan_flaw(const struct plan *p)
         return "neither end is to send";
     if (p->service && p->up && p->down)
         return "no service goes both ways but echo";
+    if (p->rate && p->down)
+        return "a rate is for what the client sends";
     if (p->time && p->bytes)
         return "either a time or a number of bytes";
     if (!p->time && !p->bytes)
