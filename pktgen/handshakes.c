@@ -68,12 +68,11 @@ static bool rate_allows(const struct worker *w)
 
 unsigned handshakes_run(struct worker *w)
 {
+    struct session *s;
     unsigned n = 0;
 
-    while (n < STARTS_A_TURN && w->waiting.head && !is_stopped(w) &&
-           w->handshakes.used < w->handshakes.capacity && rate_allows(w)) {
-        struct session *s = session_queue_pop(&w->waiting);
-
+    while (n < STARTS_A_TURN && !is_stopped(w) && w->handshakes.used < w->handshakes.capacity &&
+           rate_allows(w) && (s = session_queue_pop(&w->waiting))) {
         w->handshakes_begun++;
         start(w, s);
         n++;

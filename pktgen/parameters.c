@@ -11,20 +11,42 @@
 
 enum { SIZES_MAX = 64, WINDOW_DEFAULT = 512, SIZE_DEFAULT = 512 };
 
-static void read_suite(lua_State *lua, const char *where, const char *name, void *to)
+/* The one at the top of the stack. */
+static const char *string_at_top(lua_State *lua, const char *where, const char *name)
 {
-    uint8_t *suite = to;
-
     if (lua_type(lua, -1) != LUA_TSTRING)
         luaL_error(lua, "%s: %s: a string is wanted, not a %s", where, name,
                    luaL_typename(lua, -1));
-    if (strcmp(lua_tostring(lua, -1), "aes-256-gcm") == 0)
+    return lua_tostring(lua, -1);
+}
+
+static void read_suite(lua_State *lua, const char *where, const char *name, void *to)
+{
+    const char *text = string_at_top(lua, where, name);
+    uint8_t *suite = to;
+
+    if (strcmp(text, "aes-256-gcm") == 0)
         *suite = AEAD_AES256_GCM;
-    else if (strcmp(lua_tostring(lua, -1), "chacha20-poly1305") == 0)
+    else if (strcmp(text, "chacha20-poly1305") == 0)
         *suite = AEAD_CHACHA20_POLY1305;
     else
         luaL_error(lua, "%s: %s: '%s' is neither aes-256-gcm nor chacha20-poly1305", where, name,
-                   lua_tostring(lua, -1));
+                   text);
+}
+
+static void read_cookies(lua_State *lua, const char *where, const char *name, void *to)
+{
+    static const char *const names[] = {
+        [FLOOD_NO_COOKIES] = "none", [FLOOD_FORGED] = "forged", [FLOOD_GOOD] = "good"};
+    const char *text = string_at_top(lua, where, name);
+    uint8_t *cookies = to;
+
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(text, names[i]) == 0) {
+            *cookies = (uint8_t)i;
+            return;
+        }
+    luaL_error(lua, "%s: %s: '%s' is none of none, forged and good", where, name, text);
 }
 
 /* Item i of the array at the top of the stack. */
@@ -205,11 +227,9 @@ static const struct field run_fields[] = {
 };
 
 static const struct field flood_fields[] = {
-    NUMBER("seconds", AT(flood.seconds), 0, 1e6),
-    NUMBER("rate", AT(flood.rate), 0, 1e9),
-    U32("sources", AT(flood.sources), 1, 65536),
-    BOOL("valid", AT(flood.valid)),
-    {0},
+    NUMBER("seconds", AT(flood.seconds), 0, 1e6),      NUMBER("rate", AT(flood.rate), 0, 1e9),
+    U32("sources", AT(flood.sources), 1, 65536),       BOOL("valid", AT(flood.valid)),
+    OTHER("cookies", AT(flood.cookies), read_cookies), {0},
 };
 
 static const struct {
@@ -253,6 +273,8 @@ static void check(lua_State *lua, struct phase *phase)
         luaL_error(lua, "%s: burst: length is more than every", functions[phase->kind].where);
     if (phase->kind == PHASE_RUN && run->seconds == 0 && run->messages == 0)
         luaL_error(lua, "jetgen.run: seconds or messages is wanted");
+    if (phase->kind == PHASE_FLOOD && phase->flood.cookies == FLOOD_GOOD && !phase->flood.valid)
+        luaL_error(lua, "jetgen.flood: good cookies are for valid hellos alone");
 }
 
 void parameters_read(lua_State *lua, enum phase_kind kind, struct phase *phase)

@@ -42,10 +42,13 @@ struct run_params {
     double drain;    /* seconds to wait for echoes in the end */
 };
 
+enum flood_cookies { FLOOD_NO_COOKIES, FLOOD_FORGED, FLOOD_GOOD };
+
 struct flood_params {
     double seconds, rate; /* hellos a second; 0: as many as go */
     uint32_t sources;     /* prefixes they come from */
     bool valid;           /* well-formed hellos with real keys; else only their header is right */
+    uint8_t cookies;      /* enum flood_cookies: what they have in their place */
 };
 
 struct phase {

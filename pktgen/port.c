@@ -225,7 +225,7 @@ int port_start(struct jetgen *g)
 }
 
 /* What lies in a memif when it goes is lost: its other end gets the time to take it. */
-enum { LINGER_US = 100000 };
+enum { LINGER_US = 300000 };
 
 void port_stop(struct jetgen *g)
 {

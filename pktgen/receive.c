@@ -3,6 +3,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
+#include "flood.h"
 #include "handshakes.h"
 #include "send.h"
 #include "wire.h"
@@ -110,6 +111,8 @@ static void handshake_packet(struct worker *w, const struct datagram *d, uint8_t
         handshake_input(w, s, type, d->payload, d->len);
     } else {
         count(w, type == WIRE_RETRY ? C_server_retries : C_server_hellos, 1);
+        if (type == WIRE_RETRY && w->flood)
+            flood_retry(w->flood, d);
     }
 }
 

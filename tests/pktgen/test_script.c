@@ -102,7 +102,7 @@ static void parameters_arrive(void **state)
            "  replay=0.5, forge=0.6, gilbert={enter=0.01, exit=0.2, loss=0.9},\n"
            "  burst={every=50, length=4}, reorder={p=0.1, distance=5, timeout_ms=9},\n"
            "  garbage={random=0.1, truncated=0.2, wrong_spi=0.3, hello=0.4, headers=0.5}}\n"
-           "jetgen.flood{rate=1e5, seconds=3, sources=12, valid=true}\n"
+           "jetgen.flood{rate=1e5, seconds=3, sources=12, valid=true, cookies='good'}\n"
            "jetgen.close()\n");
     assert_int_equal(host.phases, 4);
     assert_int_equal(p[0].kind, PHASE_OPEN);
@@ -137,6 +137,7 @@ static void parameters_arrive(void **state)
     assert_int_equal(p[2].kind, PHASE_FLOOD);
     assert_true(p[2].flood.rate == 1e5 && p[2].flood.seconds == 3 && p[2].flood.valid);
     assert_int_equal(p[2].flood.sources, 12);
+    assert_int_equal(p[2].flood.cookies, FLOOD_GOOD);
     assert_int_equal(p[3].kind, PHASE_CLOSE);
 }
 
@@ -230,6 +231,12 @@ static void wrong_parameters_are_named_with_line(void **state)
     fails("jetgen.open{suite='rot13'}", SCRIPT_ERROR, 1, "jetgen.open: suite: 'rot13' is neither ");
     fails("jetgen.flood{valid=1}", SCRIPT_ERROR, 1,
           "jetgen.flood: valid: true or false is wanted, not a number");
+    fails("jetgen.flood{cookies=1}", SCRIPT_ERROR, 1,
+          "jetgen.flood: cookies: a string is wanted, not a number");
+    fails("jetgen.flood{cookies='stale'}", SCRIPT_ERROR, 1,
+          "jetgen.flood: cookies: 'stale' is none of none, forged and good");
+    fails("jetgen.flood{cookies='good'}", SCRIPT_ERROR, 1,
+          "jetgen.flood: good cookies are for valid hellos alone");
     fails("jetgen.run(5)", SCRIPT_ERROR, 1, "jetgen.run: a table is wanted, not a number");
     fails("jetgen.run({seconds=1}, 5)", SCRIPT_ERROR, 1, "jetgen.run: one table is wanted");
     assert_int_equal(host.phases, 0);
