@@ -129,16 +129,17 @@ static void count_end(struct lcore *lc, const struct session *s)
 /* Packets held for the session's streams go; so do the streams. */
 static void drop_streams(struct lcore *lc, struct session *s)
 {
-    for (struct stream_chunk *c = s->streams.chunks; c; c = c->next)
-        for (uint32_t i = 0; i < c->used; i++) {
-            struct reorder_node *n = reorder_drain(&c->s[i].rx, &s->held);
+    struct streams_walk at = {0};
 
-            for (struct reorder_node *next; n; n = next) {
-                next = n->next;
-                lc->counter[JP_held]--;
-                drop(lc, mbuf_of(n), JP_session_gone);
-            }
+    for (struct stream *st; (st = streams_next(&s->streams, &at));) {
+        struct reorder_node *n = reorder_drain(&st->rx, &s->held);
+
+        for (struct reorder_node *next; n; n = next) {
+            next = n->next;
+            lc->counter[JP_held]--;
+            drop(lc, mbuf_of(n), JP_session_gone);
         }
+    }
     streams_fini(&s->streams, &lc->streams);
 }
 

@@ -1,6 +1,6 @@
 /* A session in the data plane. It belongs to exactly one lcore, which alone reads and writes it.
- * Around 3 KiB: what only some sessions need (streams, FEC) comes from the lcore's pools when it is
- * first used. */
+ * Around 3 KiB: what only some sessions need (further streams, FEC) comes from the lcore's pools
+ * when it is first used. */
 #ifndef DATAPLANE_SESSION_H
 #define DATAPLANE_SESSION_H
 
@@ -29,7 +29,7 @@ struct flow {
     uint8_t ports[4];
 };
 
-/* Packets to us touch two lines, one of `replay` and the key; those from us the lines behind. */
+/* Packets to us touch three lines, one of `replay` and the key; those from us the lines behind. */
 struct session {
     uint32_t server_spi;    /* in packets to us; 0: slot is free */
     uint32_t client_spi;    /* in packets to the client */
@@ -80,10 +80,10 @@ struct session {
         header[66]; /* L2 to UDP of packets to the client, lengths and checksums to be filled in */
 };
 
-static_assert(sizeof(struct session) <= 3328, "a million sessions fit in 4 GiB");
+static_assert(sizeof(struct session) <= 3392, "a million sessions fit in 4 GiB");
 static_assert(offsetof(struct session, replay.bits) == 64, "what is checked is in the first line");
-static_assert(offsetof(struct session, path) == offsetof(struct session, ack) + 64,
-              "what is counted is in another");
+static_assert(offsetof(struct session, streams.first) == offsetof(struct session, ack) + 64,
+              "what is counted is in another, and the first stream in the next");
 
 /* The sessions of one lcore, found by server SPI: an open-addressing index over a flat array. */
 struct session_table;

@@ -151,6 +151,7 @@ static void prefetch(const struct session *s)
 {
     rte_prefetch0(s);
     rte_prefetch0(&s->ack);
+    rte_prefetch0(&s->streams.first);
     rte_prefetch0(&s->rx.current.epoch);
 }
 

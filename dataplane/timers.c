@@ -53,15 +53,15 @@ static uint64_t fec_deadline(const struct lcore *lc, const struct session *s)
     return oldest != UINT64_MAX ? oldest + lc->dp->config.fec_expire_us + 1 : UINT64_MAX;
 }
 
-static uint64_t gap_deadline(const struct lcore *lc, const struct session *s)
+static uint64_t gap_deadline(const struct lcore *lc, struct session *s)
 {
+    struct streams_walk at = {0};
     uint64_t earliest = UINT64_MAX;
 
     if (s->held == 0)
         return UINT64_MAX;
-    for (const struct stream_chunk *c = s->streams.chunks; c; c = c->next)
-        for (uint32_t i = 0; i < c->used; i++)
-            earliest = RTE_MIN(earliest, reorder_deadline(&c->s[i].rx, &lc->reorder));
+    for (const struct stream *st; (st = streams_next(&s->streams, &at));)
+        earliest = RTE_MIN(earliest, reorder_deadline(&st->rx, &lc->reorder));
     return earliest;
 }
 
@@ -84,14 +84,11 @@ void session_schedule(struct lcore *lc, struct session *s)
 
 static void skip_gaps(struct lcore *lc, struct session *s)
 {
+    struct streams_walk at = {0};
     uint32_t held = s->held;
 
-    for (struct stream_chunk *c = s->streams.chunks; c; c = c->next)
-        for (uint32_t i = 0; i < c->used; i++) {
-            struct stream *st = &c->s[i];
-
-            reorder_release(lc, st, reorder_expire(&st->rx, &s->held, &lc->reorder, lc->now));
-        }
+    for (struct stream *st; (st = streams_next(&s->streams, &at));)
+        reorder_release(lc, st, reorder_expire(&st->rx, &s->held, &lc->reorder, lc->now));
     lc->counter[JP_held] += (uint64_t)s->held - held;
 }
 

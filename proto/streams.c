@@ -27,6 +27,11 @@ static struct stream *make(struct streams *t, struct stream_pool *chunks, uint32
 {
     struct stream_chunk *c = t->chunks;
 
+    if (t->count == 0) {
+        t->count = 1;
+        t->first = (struct stream){.id = id};
+        return &t->first;
+    }
     if ((!c || c->used == STREAMS_PER_CHUNK) && !(c = chunk_get(t, chunks)))
         return NULL;
     struct stream *s = &c->s[c->used];
@@ -41,6 +46,8 @@ struct stream *streams_find(struct streams *t, struct stream_pool *chunks, uint3
 {
     if (id >= t->max)
         return NULL;
+    if (t->count > 0 && t->first.id == id)
+        return t->last = &t->first;
     for (struct stream_chunk *c = t->chunks; c; c = c->next)
         for (uint32_t i = 0; i < c->used; i++)
             if (c->ids[i] == id)
@@ -51,6 +58,19 @@ struct stream *streams_find(struct streams *t, struct stream_pool *chunks, uint3
     if (s)
         t->last = s;
     return s;
+}
+
+struct stream *streams_next(struct streams *t, struct streams_walk *at)
+{
+    if (!at->began) {
+        *at = (struct streams_walk){.began = true, .chunk = t->chunks};
+        return t->count > 0 ? &t->first : NULL;
+    }
+    if (at->chunk && at->next == at->chunk->used) {
+        at->chunk = at->chunk->next;
+        at->next = 0;
+    }
+    return at->chunk ? &at->chunk->s[at->next++] : NULL;
 }
 
 void streams_fini(struct streams *t, struct stream_pool *chunks)

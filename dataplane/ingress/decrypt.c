@@ -143,10 +143,12 @@ static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, stru
         }
     }
     p->session = s;
-    if (o->n == 0 || packet_of(o->m[o->n - 1])->session != s)
+    if (o->n == 0 || packet_of(o->m[o->n - 1])->session != s) {
         aead_key_expect(key);
-    replay_prefetch(&s->replay, p->pn); /* for the stages behind */
-    rte_prefetch0(s->streams.last);
+        replay_prefetch(&s->replay, p->pn); /* both for the stages behind */
+        if (s->streams.last && s->streams.last != &s->streams.first)
+            rte_prefetch0(s->streams.last);
+    }
     o->m[o->n] = m;
     set_text(&o->text[o->n++], key, rte_pktmbuf_mtod_offset(m, uint8_t *, p->layers.udp),
              p->text_len);

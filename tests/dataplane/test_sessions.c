@@ -240,19 +240,27 @@ static void shutdown_closes_all(void **state)
 
 /* ---- moving ---- */
 
-/* Whether somebody is there, a session that moved is asked: say so. */
-static void answer_challenge(struct client *c)
+enum { PATH_FRAME = 9 };
+
+/* Whether somebody is there, a session that moved is asked: what says so. */
+static void read_challenge(struct client *c, uint8_t response[static PATH_FRAME])
 {
     struct seen d = client_receive(c);
     const uint8_t *p = d.frames;
-    uint8_t response[16], payload[PLANE_FRAME_MAX];
     struct frame f;
 
     assert_int_equal(frame_next(&p, d.frames + d.frames_len, false, &f), 1);
     assert_int_equal(f.type, FRAME_PATH_CHALLENGE);
     frame_put_path(response, FRAME_PATH_RESPONSE, f.u.path_data);
     rte_pktmbuf_free(d.m);
-    client_send_payload(c, payload, client_seal(c, c->tx.next_pn++, response, 9, payload));
+}
+
+static void answer_challenge(struct client *c)
+{
+    uint8_t response[PATH_FRAME];
+
+    read_challenge(c, response);
+    client_send(c, response, sizeof(response));
     plane_turn(c->plane);
 }
 
@@ -281,6 +289,34 @@ static void answers_where_the_newest_came_from(void **state)
     c.path = away;
     client_expect_data(&c, 1, 3);
     assert_int_equal(plane_count(plane, JP_paths_changed), 1);
+}
+
+/* Who has the keys, but not the address, does not know what went there. */
+static void guesses_prove_no_address(void **state)
+{
+    struct plane *plane = *state;
+    struct client c = client_start(plane, 1, PLANE_DISCARD);
+    uint8_t response[PATH_FRAME];
+
+    client_send_datagram(&c, 1, 1);
+    plane_turn(plane);
+    c.path.peer_port++;
+    client_send_datagram(&c, 1, 2);
+    plane_turn(plane);
+    read_challenge(&c, response);
+    for (unsigned bit = 0; bit < 64; bit++) {
+        uint8_t guess[PATH_FRAME];
+
+        memcpy(guess, response, sizeof(guess));
+        guess[1 + bit / 8] ^= (uint8_t)(1 << bit % 8);
+        client_send(&c, guess, sizeof(guess));
+        plane_turn(plane);
+        assert_true(client_session(&c)->unproven);
+    }
+    client_send(&c, response, sizeof(response));
+    plane_turn(plane);
+    assert_false(client_session(&c)->unproven);
+    plane_ignore_sent(plane);
 }
 
 /* Also within one burst the newest packet says where the client is. */
@@ -716,6 +752,7 @@ int main(void)
         CASE(retires_the_unconfirmed_silently),
         CASE(shutdown_closes_all),
         CASE(answers_where_the_newest_came_from),
+        CASE(guesses_prove_no_address),
         CASE(the_newest_of_a_burst_says_where),
         CASE(forgeries_move_nobody),
         CASE(reports_unknown_sessions),

@@ -212,6 +212,7 @@ static void source_begins_anew(void **state)
     struct stream_chunk *taken[8 + 1];
     unsigned n = 0;
 
+    assert_non_null(streams_get(&rs->s.streams, pool, 3)); /* has the place of the first */
     while ((taken[n] = pool_get(&pool->pool)))
         n++;
     take(rig, rs, 3, 0, 0, 10, true);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -52,32 +53,37 @@ static void made_once_and_found(void **state)
         assert_ptr_equal(s, made[id]);
         assert_int_equal(s->tx_seq, 1000 + id);
         assert_int_equal(t.count, count);
-        assert_int_equal(pool.pool.used, (count + STREAMS_PER_CHUNK - 1) / STREAMS_PER_CHUNK);
+        assert_int_equal(pool.pool.used, (count + STREAMS_PER_CHUNK - 2) / STREAMS_PER_CHUNK);
     }
     streams_fini(&t, &pool);
     assert_int_equal(pool.pool.used, 0);
     free(mem);
 }
 
-static void walking_the_chunks_meets_each_once(void **state)
+static void a_walk_meets_each_once(void **state)
 {
     struct streams t;
     bool met[50] = {0};
-    unsigned n = 0;
     void *mem;
     struct stream_pool pool = dirty_pool(10, &mem);
 
     (void)state;
     streams_init(&t, &pool, 1000);
-    for (uint32_t i = 0; i < 50; i++)
-        streams_get(&t, &pool, 7 * i);
-    for (struct stream_chunk *c = t.chunks; c; c = c->next)
-        for (uint32_t i = 0; i < c->used; i++, n++) {
-            assert_int_equal(c->s[i].id, c->ids[i]);
-            assert_false(met[c->s[i].id / 7]);
-            met[c->s[i].id / 7] = true;
+    for (uint32_t count = 0; count <= 50; count++) {
+        struct streams_walk at = {0};
+        struct stream *s;
+        uint32_t n = 0;
+
+        for (; (s = streams_next(&t, &at)); n++) {
+            assert_ptr_equal(streams_get(&t, &pool, s->id), s);
+            assert_false(met[s->id / 7]);
+            met[s->id / 7] = true;
         }
-    assert_int_equal(n, 50);
+        assert_int_equal(n, count);
+        memset(met, 0, sizeof(met));
+        streams_get(&t, &pool, 7 * count);
+    }
+    streams_fini(&t, &pool);
     free(mem);
 }
 
@@ -111,10 +117,10 @@ static void dry_pool(void **state)
 
     (void)state;
     streams_init(&t, &pool, 100);
-    for (uint32_t id = 0; id < STREAMS_PER_CHUNK; id++)
+    for (uint32_t id = 0; id < 1 + STREAMS_PER_CHUNK; id++)
         assert_non_null(streams_get(&t, &pool, id));
-    assert_null(streams_get(&t, &pool, STREAMS_PER_CHUNK));
-    assert_int_equal(t.count, STREAMS_PER_CHUNK);
+    assert_null(streams_get(&t, &pool, 1 + STREAMS_PER_CHUNK));
+    assert_int_equal(t.count, 1 + STREAMS_PER_CHUNK);
     assert_int_equal(streams_get(&t, &pool, 3)->id, 3); /* those that exist go on */
     streams_fini(&t, &pool);
     assert_int_equal(t.count, 0);
@@ -144,14 +150,15 @@ static void first_chunks_are_kept(void **state)
         streams_init(&t[i], &pool, 1000);
     while (streams_get(&greedy, &pool, id))
         id++;
-    assert_int_equal(id, (CHUNKS - TABLES) * STREAMS_PER_CHUNK);
+    assert_int_equal(id, 1 + (CHUNKS - TABLES) * STREAMS_PER_CHUNK);
     for (unsigned i = 0; i < TABLES; i++)
-        assert_non_null(streams_get(&t[i], &pool, 1));
+        for (id = 0; id < 1 + STREAMS_PER_CHUNK; id++)
+            assert_non_null(streams_get(&t[i], &pool, id));
     assert_int_equal(pool.pool.used, CHUNKS);
     streams_fini(&greedy, &pool);
     for (id = 0; streams_get(&t[0], &pool, id);) /* all others have theirs: no more is kept */
         id++;
-    assert_int_equal(id, (CHUNKS - TABLES + 1) * STREAMS_PER_CHUNK);
+    assert_int_equal(id, 1 + (CHUNKS - TABLES + 1) * STREAMS_PER_CHUNK);
     for (unsigned i = 0; i < TABLES; i++)
         streams_fini(&t[i], &pool);
     assert_int_equal(pool.pool.used, 0);
@@ -162,10 +169,8 @@ static void first_chunks_are_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(made_once_and_found),
-        cmocka_unit_test(walking_the_chunks_meets_each_once),
-        cmocka_unit_test(ids_are_capped),
-        cmocka_unit_test(dry_pool),
+        cmocka_unit_test(made_once_and_found),   cmocka_unit_test(a_walk_meets_each_once),
+        cmocka_unit_test(ids_are_capped),        cmocka_unit_test(dry_pool),
         cmocka_unit_test(first_chunks_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
