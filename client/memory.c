@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <sys/mman.h>
 
@@ -66,5 +67,6 @@ int memory_init(struct memory *m)
 
 void memory_fini(struct memory *m)
 {
+    assert(conn_pools_used(&m->pools) == 0);
     munmap(m->base, m->size);
 }

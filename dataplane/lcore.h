@@ -30,20 +30,22 @@ struct session_table;
 struct transports;
 struct rte_rcu_qsbr;
 
-/* A port as workers see it. Read-only once they run. */
+/* A port as workers see it. Read-only once they run, but for off. */
 struct port {
     uint16_t id; /* of DPDK */
     uint16_t vlan;
     uint16_t mtu;
     uint16_t rx_queues; /* a worker with a higher index does not poll this port; it sends on its
                            queue all the same */
+    bool off;           /* atomic, the main lcore's: workers leave it alone (reset.h) */
+    bool has_peer;      /* a memif: who is at its other end comes and goes (port_is_linked) */
     uint8_t mac[6];
     uint8_t addresses;
     struct config_address address[CONFIG_ADDRESSES_MAX];
     bool tx_udp_checksum; /* the port computes it, for IPv6 */
 };
 
-/* What all lcores share. Read-only once the workers run, but for control_up. */
+/* What all lcores share. Read-only once the workers run, but for control_up and ports' off. */
 struct dataplane {
     struct config config;
     struct port port[JP_PORTS_MAX + 1]; /* behind the real ones: the relay (relay.h) */
@@ -66,6 +68,22 @@ struct dataplane {
 static inline unsigned owner_of(const struct dataplane *dp, uint32_t spi)
 {
     return dp->reta[toeplitz_spi(dp->toeplitz_key, spi) & dp->reta_mask];
+}
+
+static inline bool port_is_off(const struct port *port)
+{
+    return unlikely(__atomic_load_n(&port->off, __ATOMIC_ACQUIRE));
+}
+
+/* link.c */
+bool link_is_up(uint16_t id);
+
+/* May workers call the driver? DPDK's memif looks for its rings before it looks whether it is
+ * connected: who is interrupted in between, while a peer comes, has a connection and no rings. That
+ * its link is up it says last, and that it is down first; then unmap.c waits for the workers. */
+static inline bool port_is_linked(const struct port *port)
+{
+    return likely(!port->has_peer) || link_is_up(port->id);
 }
 
 struct lcore {
@@ -117,6 +135,14 @@ struct lcore {
 };
 
 enum { TIMER_TICK_US = 1000, TIMER_FAR_TICK_US = 64 * TIMER_TICK_US, TIMER_FINE_TICK_US = 50 };
+
+/* Does the worker receive from port i now? */
+static inline bool polls(const struct lcore *lc, unsigned i)
+{
+    const struct port *port = &lc->dp->port[i];
+
+    return lc->index < port->rx_queues && !port_is_off(port);
+}
 
 /* Other processes read the counters; a relaxed store costs what a plain one does. */
 static inline void count(struct lcore *lc, enum jp_counter c, uint64_t n)

@@ -29,15 +29,21 @@ static enum link interface_link(unsigned index)
     return request.ifr_flags & IFF_RUNNING ? LINK_UP : LINK_DOWN;
 }
 
+bool link_is_up(uint16_t id)
+{
+    struct rte_eth_link link;
+
+    return rte_eth_link_get_nowait(id, &link) == 0 && link.link_status;
+}
+
 static enum link port_link(uint16_t id)
 {
     struct rte_eth_dev_info info;
-    struct rte_eth_link link;
 
     /* these drivers do not look at their interface, and always say that it is up */
     if (rte_eth_dev_info_get(id, &info) == 0 && strncmp(info.driver_name, "net_af_", 7) == 0)
         return interface_link(info.if_index);
-    return rte_eth_link_get_nowait(id, &link) == 0 && link.link_status ? LINK_UP : LINK_DOWN;
+    return link_is_up(id) ? LINK_UP : LINK_DOWN;
 }
 
 bool link_sample(const struct dataplane *dp, unsigned i)

@@ -21,6 +21,7 @@
 #include "fec.h"
 #include "memory.h"
 #include "relay.h"
+#include "reset.h"
 #include "rest.h"
 #include "session.h"
 #include "setup.h"
@@ -214,6 +215,7 @@ static void run(void)
     say_ready();
     while (!stop_asked && control_turn(&dp)) {
         stats_heartbeat(&dp);
+        resets_turn(&dp, rte_rdtsc());
         if (rte_rdtsc() > next_sample) {
             ports_sample(&dp);
             stats_sample(&dp);

@@ -6,7 +6,10 @@
 #include <rte_bus_pci.h>
 #include <rte_ethdev.h>
 
+#include "reset.h"
 #include "setup.h"
+
+static struct rte_eth_stats before[JP_PORTS_MAX]; /* what ports counted until they were reset */
 
 int port_error(const struct dataplane *dp, unsigned i, int ret, const char *format, ...)
 {
@@ -63,17 +66,27 @@ static int check_queues(const struct dataplane *dp, unsigned i, const struct rte
     return 0;
 }
 
+static int check_mtu(const struct dataplane *dp, unsigned i, const struct rte_eth_dev_info *info)
+{
+    unsigned mtu = dp->port[i].mtu;
+
+    if (mtu > info->max_mtu || mtu < info->min_mtu)
+        return port_error(dp, i, -EINVAL, "mtu %u: the device takes %u to %u", mtu, info->min_mtu,
+                          info->max_mtu);
+    return 0;
+}
+
 static struct rte_eth_conf port_conf(const struct dataplane *dp, const struct port *port,
-                                     uint16_t mtu, const struct rte_eth_dev_info *info)
+                                     const struct rte_eth_dev_info *info)
 {
     struct rte_eth_conf conf = {
         .rxmode =
             {
-                .mtu = mtu,
+                .mtu = port->mtu,
                 .offloads = info->rx_offload_capa &
                             (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM),
             },
-        .txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM,
+        .txmode.offloads = port->tx_udp_checksum ? RTE_ETH_TX_OFFLOAD_UDP_CKSUM : 0,
         .intr_conf.rxq = dp->config.idle == IDLE_INTERRUPT,
     };
     uint64_t types = info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
@@ -113,26 +126,41 @@ static void listen_multicast(const struct dataplane *dp, unsigned i, const struc
                    rte_strerror(-ret));
 }
 
-static int configure(struct dataplane *dp, unsigned i, struct rte_mempool *mbufs,
-                     const struct rte_eth_dev_info *info)
+/* Sessions go on sending from the address it had; a VF may come back with another one. */
+static int keep_mac(const struct dataplane *dp, unsigned i, const struct port *port)
 {
-    struct port *port = &dp->port[i];
+    struct rte_ether_addr mac, now;
+    int ret;
+
+    memcpy(&mac, port->mac, sizeof(mac));
+    if (rte_is_zero_ether_addr(&mac)) /* not known yet */
+        return 0;
+    ret = rte_eth_macaddr_get(port->id, &now);
+    if (ret == 0 && !rte_is_same_ether_addr(&mac, &now))
+        ret = rte_eth_dev_default_mac_addr_set(port->id, &mac);
+    if (ret != 0)
+        return port_error(dp, i, ret, "does not take back its Ethernet address: %s",
+                          rte_strerror(-ret));
+    return 0;
+}
+
+int port_open(const struct dataplane *dp, unsigned i, struct rte_mempool *mbufs)
+{
+    const struct port *port = &dp->port[i];
+    struct rte_eth_dev_info info;
     struct rte_eth_conf conf;
-    int ret = check_queues(dp, i, info);
+    int ret = rte_eth_dev_info_get(port->id, &info);
 
     if (ret != 0)
-        return ret;
-    port->rx_queues = RTE_MIN(info->max_rx_queues, dp->lcores);
-    conf = port_conf(dp, port, port->mtu, info);
-    if (port->mtu > info->max_mtu || port->mtu < info->min_mtu)
-        return port_error(dp, i, -EINVAL, "mtu %u: the device takes %u to %u", port->mtu,
-                          info->min_mtu, info->max_mtu);
+        return port_error(dp, i, ret, "does not say what it can: %s", rte_strerror(-ret));
+    conf = port_conf(dp, port, &info);
     ret = rte_eth_dev_configure(port->id, port->rx_queues, dp->lcores, &conf);
     if (ret != 0)
         return port_error(dp, i, ret, "%u queues, mtu %u: %s", dp->lcores, port->mtu,
                           rte_strerror(-ret));
-    port->tx_udp_checksum = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
     ret = setup_queues(dp, i, port, mbufs);
+    if (ret == 0)
+        ret = keep_mac(dp, i, port);
     if (ret != 0)
         return ret;
     ret = rte_eth_dev_start(port->id);
@@ -156,10 +184,18 @@ static int port_start(struct dataplane *dp, unsigned i, struct rte_mempool *mbuf
     port->mtu = config->mtu;
     port->addresses = config->addresses;
     memcpy(port->address, config->address, sizeof(port->address));
-    ret = configure(dp, i, mbufs, &info);
+    port->rx_queues = RTE_MIN(info.max_rx_queues, dp->lcores);
+    port->tx_udp_checksum = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+    port->has_peer = strcmp(info.driver_name, "net_memif") == 0;
+    ret = check_queues(dp, i, &info);
+    if (ret == 0)
+        ret = check_mtu(dp, i, &info);
+    if (ret == 0)
+        ret = port_open(dp, i, mbufs);
     if (ret != 0)
         return ret;
     rte_eth_macaddr_get(port->id, (struct rte_ether_addr *)port->mac);
+    reset_watch(dp, i);
 
     snprintf(shared->name, sizeof(shared->name), "%s", rte_dev_name(info.device));
     snprintf(shared->driver, sizeof(shared->driver), "%s", info.driver_name);
@@ -172,7 +208,7 @@ static int port_start(struct dataplane *dp, unsigned i, struct rte_mempool *mbuf
 int ports_start(struct dataplane *dp, struct rte_mempool *mbufs)
 {
     link_open();
-    for (unsigned i = 0; i < dp->config.ports; i++) {
+    for (unsigned i = dp->ports; i < dp->config.ports; i++) {
         int ret = port_start(dp, i, mbufs);
 
         if (ret != 0)
@@ -192,27 +228,61 @@ void ports_stop(struct dataplane *dp)
     dp->ports = 0;
 }
 
+void port_count(const struct dataplane *dp, unsigned i)
+{
+    struct jp_stats_port *shared = &dp->stats->port[i];
+    const struct rte_eth_stats *old = &before[i];
+    struct rte_eth_stats new;
+
+    if (rte_eth_stats_get(dp->port[i].id, &new) != 0)
+        return;
+    shared->rx_packets = old->ipackets + new.ipackets;
+    shared->tx_packets = old->opackets + new.opackets;
+    shared->rx_bytes = old->ibytes + new.ibytes;
+    shared->tx_bytes = old->obytes + new.obytes;
+    shared->rx_missed = old->imissed + new.imissed;
+    shared->rx_errors = old->ierrors + new.ierrors;
+    shared->tx_errors = old->oerrors + new.oerrors;
+    shared->rx_nombuf = old->rx_nombuf + new.rx_nombuf;
+}
+
+void port_recount(const struct dataplane *dp, unsigned i)
+{
+    const struct jp_stats_port *shared = &dp->stats->port[i];
+    struct rte_eth_stats new = {0};
+
+    rte_eth_stats_get(dp->port[i].id, &new);
+    before[i] = (struct rte_eth_stats){
+        .ipackets = shared->rx_packets - new.ipackets,
+        .opackets = shared->tx_packets - new.opackets,
+        .ibytes = shared->rx_bytes - new.ibytes,
+        .obytes = shared->tx_bytes - new.obytes,
+        .imissed = shared->rx_missed - new.imissed,
+        .ierrors = shared->rx_errors - new.ierrors,
+        .oerrors = shared->tx_errors - new.oerrors,
+        .rx_nombuf = shared->rx_nombuf - new.rx_nombuf,
+    };
+}
+
+void port_sample(const struct dataplane *dp, unsigned i)
+{
+    struct jp_stats_port *shared = &dp->stats->port[i];
+    struct rte_eth_link link;
+
+    if (dp->port[i].off) { /* some drivers have nothing to look at then */
+        shared->link_up = false;
+        return;
+    }
+    port_count(dp, i);
+    if (rte_eth_link_get_nowait(dp->port[i].id, &link) == 0)
+        shared->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
+    shared->link_up = link_sample(dp, i);
+}
+
 void ports_sample(struct dataplane *dp)
 {
-    for (unsigned i = 0; i < dp->ports; i++) {
-        struct jp_stats_port *shared = &dp->stats->port[i];
-        struct rte_eth_stats stats;
-        struct rte_eth_link link;
-
-        if (rte_eth_stats_get(dp->port[i].id, &stats) == 0) {
-            shared->rx_packets = stats.ipackets;
-            shared->tx_packets = stats.opackets;
-            shared->rx_bytes = stats.ibytes;
-            shared->tx_bytes = stats.obytes;
-            shared->rx_missed = stats.imissed;
-            shared->rx_errors = stats.ierrors;
-            shared->tx_errors = stats.oerrors;
-            shared->rx_nombuf = stats.rx_nombuf;
-        }
-        if (rte_eth_link_get_nowait(dp->port[i].id, &link) == 0)
-            shared->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
-        shared->link_up = link_sample(dp, i);
-    }
+    for (unsigned i = 0; i < dp->ports; i++)
+        port_sample(dp, i);
 }
 
 uint16_t ports_max_packet(const struct dataplane *dp)

@@ -16,19 +16,22 @@
  * itself, so none of them is later by more than this. */
 enum { REST_MS = 1 };
 
-static bool polls(const struct lcore *lc, unsigned port)
-{
-    return lc->index < lc->dp->port[port].rx_queues;
-}
-
 /* ---- interrupt ---- */
 
+static bool has_interrupts(const struct lcore *lc, unsigned i)
+{
+    return lc->dp->config.idle == IDLE_INTERRUPT && lc->index < lc->dp->port[i].rx_queues;
+}
+
 /* Drivers without a way to turn them on have them on always. */
-static int add_queue(struct lcore *lc, unsigned i)
+int rest_add(struct lcore *lc, unsigned i)
 {
     uint16_t port = lc->dp->port[i].id, queue = (uint16_t)lc->index;
-    int ret = rte_eth_dev_rx_intr_ctl_q(port, queue, lc->interrupts, RTE_INTR_EVENT_ADD, NULL);
+    int ret;
 
+    if (!has_interrupts(lc, i))
+        return 0;
+    ret = rte_eth_dev_rx_intr_ctl_q(port, queue, lc->interrupts, RTE_INTR_EVENT_ADD, NULL);
     if (ret == 0 && (ret = rte_eth_dev_rx_intr_enable(port, queue)) == -ENOTSUP)
         return 0;
     if (ret == 0)
@@ -37,6 +40,13 @@ static int add_queue(struct lcore *lc, unsigned i)
         port_error(lc->dp, i, ret, "idle: interrupt: %s has no receive interrupts",
                    lc->dp->stats->port[i].driver);
     return ret;
+}
+
+void rest_remove(struct lcore *lc, unsigned i)
+{
+    if (has_interrupts(lc, i))
+        rte_eth_dev_rx_intr_ctl_q(lc->dp->port[i].id, (uint16_t)lc->index, lc->interrupts,
+                                  RTE_INTR_EVENT_DEL, NULL);
 }
 
 static int open_interrupts(struct lcore *lc)
@@ -49,8 +59,7 @@ static int open_interrupts(struct lcore *lc)
         perror("jetplane-dp: idle: interrupt");
     }
     for (unsigned i = 0; ret == 0 && i < lc->dp->ports; i++)
-        if (polls(lc, i))
-            ret = add_queue(lc, i);
+        ret = rest_add(lc, i);
     return ret;
 }
 

@@ -15,11 +15,20 @@ struct rte_mempool;
 /* ports.c: find, configure and start every configured port with one rx and one tx queue per worker;
  * fills dp->port[] and the shared statistics' static part. 0 or -errno, said on stderr. */
 int ports_start(struct dataplane *dp, struct rte_mempool *mbufs);
+/* Configure port i as it was found to be at start, with its queues, and start it: for the first
+ * time or after a reset. 0 or -errno, said on stderr. */
+int port_open(const struct dataplane *dp, unsigned i, struct rte_mempool *mbufs);
 /* Say what is wrong with port i of the configuration; returns ret. */
 __attribute__((format(printf, 4, 5))) int port_error(const struct dataplane *dp, unsigned i,
                                                      int ret, const char *format, ...);
 void ports_stop(struct dataplane *dp);
-void ports_sample(struct dataplane *dp); /* refresh the shared port statistics */
+/* Refresh the shared statistics of all ports, or one. */
+void ports_sample(struct dataplane *dp);
+void port_sample(const struct dataplane *dp, unsigned i);
+/* What it counted alone: also of one that is off, as long as it was not stopped. */
+void port_count(const struct dataplane *dp, unsigned i);
+/* Port i was reset: what it counts from now on comes on top of what is shared. */
+void port_recount(const struct dataplane *dp, unsigned i);
 /* link.c. The first once, while sockets can be made; then whether port i's link is up, said on
  * stderr when that changed. */
 void link_open(void);
@@ -32,6 +41,8 @@ uint16_t ports_max_packet(const struct dataplane *dp);
  * RETA and hash key, and fill dp->tier, reta and toeplitz_key. Cannot fail: software always works.
  */
 void steering_setup(struct dataplane *dp);
+/* Tell port i, which was reset, once more what was picked. */
+void steering_apply(struct dataplane *dp, unsigned i);
 
 /* stats.c: the shared memory file; dp->stats and its descriptor. */
 int stats_create(struct dataplane *dp);

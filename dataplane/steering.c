@@ -28,6 +28,8 @@ struct steering {
     unsigned fold;                 /* entries of the table that this port can follow */
 };
 
+static struct steering chosen[JP_PORTS_MAX];
+
 static bool flow_valid(uint16_t port, const struct flow_rule *r, struct rte_flow_error *error)
 {
     *error = (struct rte_flow_error){0};
@@ -157,8 +159,8 @@ static int set_rss(const struct dataplane *dp, uint16_t port)
 }
 
 /* What validated may still fail to be made; the port then works by software. */
-static uint8_t apply_port(const struct dataplane *dp, const struct port *port,
-                          const struct steering *s, char *why, size_t why_size)
+static uint8_t apply(const struct dataplane *dp, const struct port *port, const struct steering *s,
+                     char *why, size_t why_size)
 {
     struct rte_flow_error error;
     int ret;
@@ -177,9 +179,19 @@ static uint8_t apply_port(const struct dataplane *dp, const struct port *port,
     return JP_TIER_SOFTWARE;
 }
 
+void steering_apply(struct dataplane *dp, unsigned i)
+{
+    struct jp_stats_port *shared = &dp->stats->port[i];
+
+    shared->tier = apply(dp, &dp->port[i], &chosen[i], shared->tier_why, sizeof(shared->tier_why));
+    dp->tier = JP_TIER_RSS;
+    for (unsigned port = 0; port < dp->ports; port++)
+        dp->tier = RTE_MAX(dp->tier, dp->stats->port[port].tier);
+    dp->stats->tier = dp->tier;
+}
+
 void steering_setup(struct dataplane *dp)
 {
-    struct steering s[JP_PORTS_MAX];
     const uint8_t *key = steering_key_mixing;
     unsigned fold = JP_RETA_MAX;
 
@@ -187,19 +199,12 @@ void steering_setup(struct dataplane *dp)
     for (unsigned i = 0; i < dp->ports; i++) {
         struct jp_stats_port *shared = &dp->stats->port[i];
 
-        s[i] = probe_port(dp, &dp->port[i], shared->tier_why, sizeof(shared->tier_why));
-        fold = RTE_MIN(fold, s[i].fold);
-        if (s[i].tier == JP_TIER_FLOW)
+        chosen[i] = probe_port(dp, &dp->port[i], shared->tier_why, sizeof(shared->tier_why));
+        fold = RTE_MIN(fold, chosen[i].fold);
+        if (chosen[i].tier == JP_TIER_FLOW)
             key = steering_key_buckets;
     }
     steering_table(dp, fold, key);
-    dp->tier = JP_TIER_RSS;
-    for (unsigned i = 0; i < dp->ports; i++) {
-        struct jp_stats_port *shared = &dp->stats->port[i];
-
-        shared->tier =
-            apply_port(dp, &dp->port[i], &s[i], shared->tier_why, sizeof(shared->tier_why));
-        dp->tier = RTE_MAX(dp->tier, shared->tier);
-    }
-    dp->stats->tier = dp->tier;
+    for (unsigned i = 0; i < dp->ports; i++)
+        steering_apply(dp, i);
 }

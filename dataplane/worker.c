@@ -17,25 +17,14 @@
 enum { IDLE_TURNS = 1024 };
 enum { SHUTDOWN_US = 2000000 };
 
-/* A burst from the worker's queue of a port, as it came. What the first stages read of a packet is
- * fetched: buffer, metadata, headers. Whoever wrote them may have been another core or the NIC. */
+/* A burst from the worker's queue of a port, as it came: nothing of a packet is looked at yet. */
 static void receive(struct lcore *lc, unsigned port)
 {
     struct burst *b = &lc->rx;
-    uint64_t bytes = 0;
 
     b->n = rte_eth_rx_burst(lc->dp->port[port].id, (uint16_t)lc->index, b->m, BURST_MAX);
     b->port = (uint8_t)port;
-    for (unsigned i = 0; i < b->n; i++) {
-        rte_mbuf_prefetch_part1(b->m[i]);
-        rte_prefetch0(packet_of(b->m[i]));
-    }
-    for (unsigned i = 0; i < b->n; i++) {
-        rte_prefetch0(rte_pktmbuf_mtod(b->m[i], void *));
-        bytes += b->m[i]->pkt_len;
-    }
     count(lc, JP_rx_packets, b->n);
-    count(lc, JP_rx_bytes, bytes);
 }
 
 /* Packets that other lcores handed over. */
@@ -54,13 +43,20 @@ static unsigned take_over(struct lcore *lc)
     return n;
 }
 
+static uint32_t pooled(const struct lcore *lc)
+{
+    return lc->fec.symbols.used + lc->fec.blocks.used + lc->fec_decoders.used +
+           lc->fec_encoders.used + lc->streams.pool.used +
+           (lc->transports ? transports_used(lc->transports) : 0);
+}
+
 unsigned worker_turn(struct lcore *lc)
 {
     unsigned work = 0;
 
     lap_start(lc);
     for (unsigned i = 0; i < lc->dp->ports; i++) {
-        if (lc->index >= lc->dp->port[i].rx_queues)
+        if (!polls(lc, i) || !port_is_linked(&lc->dp->port[i]))
             continue;
         receive(lc, i);
         work += lc->rx.n;
@@ -78,6 +74,8 @@ unsigned worker_turn(struct lcore *lc)
         work += transports_run(lc);
     sessions_reap(lc);
     egress_run(lc);
+    if (lc->lap != 0)
+        __atomic_store_n(&lc->counter[JP_pooled], pooled(lc), __ATOMIC_RELAXED);
     count(lc, JP_polls, 1);
     count(lc, JP_polls_busy, work > 0);
     return work;

@@ -9,6 +9,13 @@ size_t conn_size(void)
     return sizeof(struct conn);
 }
 
+uint32_t conn_pools_used(const struct conn_pools *p)
+{
+    return p->closed.used + p->streams.used + p->sent.used + p->sendq.messages.used +
+           p->sendq.ranges.used + p->reassembly.messages.used + p->reassembly.blocks.used +
+           p->fec.symbols.used + p->fec.blocks.used + p->protection.used;
+}
+
 int conn_init(struct conn *c, const struct conn_config *config, uint64_t now)
 {
     const struct hs_params *local = &config->local, *peer = &config->peer;

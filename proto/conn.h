@@ -136,6 +136,9 @@ struct conn_config {
     bool mtu_discovery; /* packets leave with DF, larger ones than CONN_PACKET_MIN may be tried */
 };
 
+/* Objects in use; none when no session is there. */
+uint32_t conn_pools_used(const struct conn_pools *pools);
+
 size_t conn_size(void);
 size_t conn_stream_size(void);
 size_t conn_closed_size(void);

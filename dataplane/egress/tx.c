@@ -4,10 +4,11 @@
 #include "relay.h"
 #include "stages.h"
 
-/* The port took so many. Of the rest full sessions' packets wait, for a loss would slow down
- * whoever it hits, and nobody sends more until they are gone; the others are dropped. While it is
- * full no more than it takes is sealed at a time: what waits delays what is more urgent. */
-static void keep_rest(struct lcore *lc, struct tx_buffer *tx, uint16_t sent)
+/* The port took so many, and others are lost for this reason. Of the rest full sessions' packets
+ * wait, for a loss would slow down whoever it hits, and nobody sends more until they are gone; the
+ * others are dropped. While it is full no more than it takes is sealed at a time: what waits delays
+ * what is more urgent. */
+static void keep_rest(struct lcore *lc, struct tx_buffer *tx, uint16_t sent, enum jp_counter lost)
 {
     uint16_t kept = 0;
 
@@ -19,7 +20,7 @@ static void keep_rest(struct lcore *lc, struct tx_buffer *tx, uint16_t sent)
             rte_pktmbuf_free(tx->m[i]);
         }
     }
-    count(lc, JP_tx_full, tx->n - sent - kept);
+    count(lc, lost, tx->n - sent - kept);
     tx->room = kept > 0 ? RTE_MAX(sent, (uint16_t)1) : (uint16_t)RTE_MIN(2 * tx->room, BURST_MAX);
     tx->n = kept;
 }
@@ -37,16 +38,25 @@ static void flush(struct lcore *lc, uint16_t port, struct tx_buffer *tx)
         bytes -= tx->m[i]->pkt_len;
     count(lc, JP_tx_packets, sent);
     count(lc, JP_tx_bytes, bytes);
-    keep_rest(lc, tx, sent);
+    keep_rest(lc, tx, sent, JP_tx_full);
 }
 
 void tx_flush(struct lcore *lc)
 {
     const struct dataplane *dp = lc->dp;
 
-    for (unsigned port = 0; port < dp->ports; port++)
-        if (lc->egress->tx[port].n > 0)
-            flush(lc, dp->port[port].id, &lc->egress->tx[port]);
+    for (unsigned port = 0; port < dp->ports; port++) {
+        struct tx_buffer *tx = &lc->egress->tx[port];
+
+        if (tx->n == 0)
+            continue;
+        if (port_is_off(&dp->port[port]))
+            keep_rest(lc, tx, 0, JP_tx_reset);
+        else if (port_is_linked(&dp->port[port]))
+            flush(lc, dp->port[port].id, tx);
+        else
+            keep_rest(lc, tx, 0, JP_tx_full);
+    }
 }
 
 unsigned egress_room(const struct lcore *lc, unsigned port)

@@ -15,6 +15,7 @@
 
 struct stream;
 
+/* Counts the burst's bytes too, as the first to look at its packets. */
 uint16_t ingress_parse(struct lcore *lc, struct burst *b);
 uint16_t ingress_steer(struct lcore *lc, struct burst *b);
 uint16_t ingress_decrypt(struct lcore *lc, struct burst *b);

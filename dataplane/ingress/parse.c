@@ -18,7 +18,10 @@ enum {
     TAKEN, /* somebody else has it and counts it */
 };
 
-enum { IP6_NEXT_FRAGMENT = 44 };
+enum {
+    IP6_NEXT_FRAGMENT = 44,
+    AHEAD = 8, /* headers are fetched so many packets before they are parsed, buffers twice that */
+};
 
 static const uint8_t solicited_node[13] = {0xff, 0x02, [11] = 1, [12] = 0xff};
 
@@ -283,14 +286,37 @@ static inline bool parse_quick(const struct lcore *lc, const struct outlines *ou
                   : ip6_is_host(ip + 8));
 }
 
+static inline void fetch_buffer(struct rte_mbuf *m)
+{
+    rte_mbuf_prefetch_part1(m);
+    rte_prefetch0(packet_of(m));
+}
+
+static inline void fetch_headers(const struct rte_mbuf *m)
+{
+    rte_prefetch0(rte_pktmbuf_mtod(m, void *));
+}
+
+/* Whoever wrote a packet may have been another core or the NIC: what is read of it is fetched while
+ * others are parsed, buffer and metadata first, then the headers to which the buffer points. */
 uint16_t ingress_parse(struct lcore *lc, struct burst *b)
 {
     const struct outlines *outlines = &lc->outlines[b->port];
     unsigned n = b->n, kept = 0;
+    uint64_t bytes = 0;
 
+    for (unsigned i = 0; i < RTE_MIN(n, 2u * AHEAD); i++)
+        fetch_buffer(b->m[i]);
+    for (unsigned i = 0; i < RTE_MIN(n, (unsigned)AHEAD); i++)
+        fetch_headers(b->m[i]);
     for (unsigned i = 0; i < n; i++) {
         struct rte_mbuf *m = b->m[i];
 
+        if (i + 2 * AHEAD < n)
+            fetch_buffer(b->m[i + 2 * AHEAD]);
+        if (i + AHEAD < n)
+            fetch_headers(b->m[i + AHEAD]);
+        bytes += m->pkt_len;
         packet_of(m)->port = b->port;
         int fate = likely(parse_quick(lc, outlines, m)) ? KEEP : parse_frame(lc, m);
 
@@ -301,5 +327,6 @@ uint16_t ingress_parse(struct lcore *lc, struct burst *b)
             drop(lc, m, (enum jp_counter)fate);
         }
     }
+    count(lc, JP_rx_bytes, bytes);
     return b->n = (uint16_t)kept;
 }

@@ -142,3 +142,9 @@ void transports_free(struct transports *ts)
     munmap(ts->pages, ts->size);
     free(ts);
 }
+
+uint32_t transports_used(const struct transports *ts)
+{
+    return ts->sessions.used + ts->readers.used + ts->echo[ECHO_SMALL].used +
+           ts->echo[ECHO_LARGE].used + conn_pools_used(&ts->pools);
+}

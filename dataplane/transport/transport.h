@@ -22,6 +22,8 @@ struct transports; /* a lcore's */
 /* What the full sessions of a lcore share, as config.full says. NULL: no memory. */
 struct transports *transports_new(const struct config *config);
 void transports_free(struct transports *ts);
+/* Objects in use in their pools: none when no full session is there. */
+uint32_t transports_used(const struct transports *ts);
 /* Bytes of a lcore's memory that they take when all is in use. */
 size_t transports_footprint(const struct config *config);
 /* Bytes of one idle session, struct session not included. */

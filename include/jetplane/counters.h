@@ -77,6 +77,7 @@
     X(tx_packets, "packets sent")                                                                  \
     X(tx_bytes, "bytes sent")                                                                      \
     X(tx_full, "packets dropped because a transmit queue was full")                                \
+    X(tx_reset, "packets dropped because their port was being reset")                              \
     X(tx_blocked, "packets not sent because the next epoch waits for an acknowledgement")          \
     X(tx_no_mbuf, "packets not sent for want of a packet buffer")                                  \
     X(tx_refused, "not sent: a stream or datagram size the client does not take, or no such port") \
@@ -141,7 +142,9 @@
 #define JP_GAUGES(X)                                                                               \
     X(held, "packets waiting in reorder queues")                                                   \
     X(sessions, "sessions")                                                                        \
-    X(sessions_full, "of them, with the full transport")
+    X(sessions_full, "of them, with the full transport")                                           \
+    X(pooled, "objects that sessions hold in pools: further streams, fragments, FEC; looked at "   \
+              "now and then")
 
 #define JP_COUNTERS(X) JP_SOURCES(X) JP_FATES(X) JP_DROPS(X) JP_EVENTS(X) JP_STAGES(X) JP_GAUGES(X)
 

@@ -14,7 +14,7 @@
 #define JP_STATS_MAGIC UINT32_C(0x4a505331) /* "JPS1" */
 
 enum {
-    JP_STATS_VERSION = 4,
+    JP_STATS_VERSION = 6,
     JP_LCORES_MAX = 32, /* workers */
     JP_PORTS_MAX = 16,
     JP_LISTENERS_MAX = 16,

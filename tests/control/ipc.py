@@ -62,7 +62,7 @@ def message(kind, body=b"", version=VERSION, magic=MAGIC):
     return HEADER.pack(magic, version, kind) + body
 
 
-def stats_file(boot_id, lcores, seal=True, size=STATS_SIZE, magic=0x4A505331, version=4):
+def stats_file(boot_id, lcores, seal=True, size=STATS_SIZE, magic=0x4A505331, version=6):
     """A statistics file as a data plane shares it."""
     fd = os.memfd_create("stats", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)

@@ -11,6 +11,7 @@
 #include "bytes.h"
 #include "congestion.h"
 #include "kdf.h"
+#include "reset.h"
 #include "transport/state.h"
 
 enum { MBUF_ROOM = 2560, RING = 4096 };
@@ -52,7 +53,7 @@ static struct rte_ring *ring_new(const char *what, unsigned port, unsigned queue
 
 static void port_start(struct plane *plane, unsigned i)
 {
-    static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+    static struct rte_ether_addr mac = {{2, 0, 0, 0, 0, 1}};
     struct port *port = &plane->dp.port[i];
     struct jp_path path = plane_path(0, PLANE_ECHO, 4), path6 = plane_path(0, PLANE_ECHO, 6);
     struct rte_eth_conf conf = {0};
@@ -71,13 +72,15 @@ static void port_start(struct plane *plane, unsigned i)
         assert_int_equal(rte_eth_rx_queue_setup((uint16_t)id, q, 0, 0, NULL, plane->mbufs), 0);
         assert_int_equal(rte_eth_tx_queue_setup((uint16_t)id, q, 0, 0, NULL), 0);
     }
+    assert_int_equal(rte_eth_dev_mac_addr_add((uint16_t)id, &mac, 0), 0); /* it had none */
     assert_int_equal(rte_eth_dev_start((uint16_t)id), 0);
     *port =
         (struct port){.id = (uint16_t)id, .mtu = 1500, .rx_queues = PLANE_LCORES, .addresses = 2};
     port->vlan = i == PLANE_TAGGED ? PLANE_VLAN : 0;
-    memcpy(port->mac, mac, sizeof(mac));
+    memcpy(port->mac, &mac, sizeof(mac));
     memcpy(port->address[0].ip, path.our_ip, 16);
     memcpy(port->address[1].ip, path6.our_ip, 16);
+    reset_watch(&plane->dp, i);
 }
 
 static void configure(struct dataplane *dp)
@@ -193,25 +196,7 @@ int plane_setup(void **state)
 
 static void check_transports(const struct transports *ts)
 {
-    const struct pool *pools[] = {
-        &ts->sessions,
-        &ts->readers,
-        &ts->echo[ECHO_SMALL],
-        &ts->echo[ECHO_LARGE],
-        &ts->pools.closed,
-        &ts->pools.streams,
-        &ts->pools.sent,
-        &ts->pools.sendq.messages,
-        &ts->pools.sendq.ranges,
-        &ts->pools.reassembly.messages,
-        &ts->pools.reassembly.blocks,
-        &ts->pools.fec.symbols,
-        &ts->pools.fec.blocks,
-        &ts->pools.protection,
-    };
-
-    for (unsigned i = 0; i < RTE_DIM(pools); i++)
-        assert_int_equal(pools[i]->used, 0);
+    assert_int_equal(transports_used(ts), 0);
     assert_int_equal(ts->n_waiting, 0);
 }
 
@@ -299,6 +284,19 @@ struct rte_mbuf *plane_sent(struct plane *plane)
             if (!plane->stuck[i] && rte_ring_dequeue(plane->out[i][q], &m) == 0)
                 return m;
     return NULL;
+}
+
+/* Of the interface to drivers, whose header is not installed. */
+struct rte_eth_dev *rte_eth_dev_allocated(const char *name);
+int rte_eth_dev_callback_process(struct rte_eth_dev *device, enum rte_eth_event_type event,
+                                 void *about);
+
+void plane_ask_reset(const struct plane *plane, unsigned port)
+{
+    char name[RTE_ETH_NAME_MAX_LEN];
+
+    assert_int_equal(rte_eth_dev_get_name_by_port(plane->dp.port[port].id, name), 0);
+    rte_eth_dev_callback_process(rte_eth_dev_allocated(name), RTE_ETH_EVENT_INTR_RESET, NULL);
 }
 
 unsigned plane_ignore_sent(struct plane *plane)

@@ -62,6 +62,8 @@ void plane_pass(struct plane *plane, uint64_t us);
 /* An Ethernet frame arrives at a worker's queue of a port. */
 void plane_inject(struct plane *plane, unsigned port, unsigned queue, const uint8_t *frame,
                   uint32_t len);
+/* A port's device asks to be reset, as its driver would say. */
+void plane_ask_reset(const struct plane *plane, unsigned port);
 /* The next packet sent, NULL when there is none. */
 struct rte_mbuf *plane_sent(struct plane *plane);
 /* Free all that was sent; returns how many. */

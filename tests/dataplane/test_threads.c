@@ -1,6 +1,7 @@
 /* All of the data plane's threads at once: workers that hand packets over to each other, and the
- * main lcore, which passes on what they say, what they are told and what is relayed. The test's own
- * thread is the rest of the world, by wire and sockets. To be run with -Db_sanitize=thread too. */
+ * main lcore, which passes on what they say, what they are told and what is relayed, and resets
+ * ports. The test's own thread is the rest of the world, by wire and sockets. To be run with
+ * -Db_sanitize=thread too. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -18,13 +19,14 @@
 #include "handshake.h"
 #include "plane.h"
 #include "relay.h"
+#include "reset.h"
 #include "rng.h"
 
 /* With more workers a ring would have several producers, whose order DPDK chains in a way that is
  * sound, but that ThreadSanitizer does not follow. */
 enum { WORKERS = 2, CLIENTS = 16, RELAYED = 4 /* of them */ };
 enum { PACKETS = 30000, AT_ONCE = 16, WINDOW = 256, LEN = 64, PREFIXES = 500, PATIENCE = 100000 };
-enum { LAST_TURNS = 100 };
+enum { LAST_TURNS = 100, RESET_ROUNDS = 100 };
 
 static struct world {
     struct plane *plane;
@@ -54,6 +56,7 @@ static void *run_main(void *arg)
 {
     struct dataplane *dp = arg;
     unsigned turns = 0;
+    uint64_t now = 0;
 
     if (rte_thread_register() != 0)
         abort();
@@ -62,6 +65,7 @@ static void *run_main(void *arg)
         stats_heartbeat(dp);
         ports_sample(dp);
         stats_sample(dp);
+        resets_turn(dp, now += rte_get_tsc_hz()); /* no port waits for a second reset */
         turns += __atomic_load_n(&world.ended, __ATOMIC_ACQUIRE);
     }
     rte_thread_unregister();
@@ -318,6 +322,8 @@ static void all_at_once(void **state)
         send_noise(plane, &rng);
         if (round % 8 == 0)
             control_work(round);
+        if (round % RESET_ROUNDS == 0)
+            plane_ask_reset(plane, round / RESET_ROUNDS % PLANE_PORTS);
         receive(plane);
         wait_for(plane, WINDOW);
     }

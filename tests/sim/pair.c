@@ -332,21 +332,12 @@ void end_pump(struct end *e)
     sim_timer_set(&e->timer, conn_deadline(e->conn, now));
 }
 
-uint32_t end_held(const struct end *e)
-{
-    const struct conn_pools *p = &e->pools;
-
-    return p->closed.used + p->streams.used + p->sent.used + p->sendq.messages.used +
-           p->sendq.ranges.used + p->reassembly.messages.used + p->reassembly.blocks.used +
-           p->fec.symbols.used + p->fec.blocks.used + p->protection.used;
-}
-
 void end_fini(struct end *e)
 {
     const struct conn_pools *p = &e->pools;
 
     conn_fini(e->conn);
-    net_check(e->net, end_held(e) == 0,
+    net_check(e->net, conn_pools_used(p) == 0,
               "left: %u closed, %u streams, %u sent, %u messages, %u ranges, %u + %u received, "
               "%u symbols, %u blocks, %u protections",
               p->closed.used, p->streams.used, p->sent.used, p->sendq.messages.used,

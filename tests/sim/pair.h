@@ -76,8 +76,6 @@ struct end *pair_start(struct net *n, const struct end_config *client,
                        const struct end_config *server);
 /* Send what there is to send and set the timer: after anything was called on e->conn. */
 void end_pump(struct end *e);
-/* Objects of its pools that are taken. */
-uint32_t end_held(const struct end *e);
 /* Ends the session: conn_fini. Its pools must be empty then. */
 void end_fini(struct end *e);
 

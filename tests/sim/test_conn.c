@@ -359,8 +359,8 @@ static void heartbeats_keep_a_session(void **state)
     assert_false(app.state[0].closed || app.state[1].closed);
     conn_stats(client->conn, &stats);
     assert_true(stats.packets_sent < 2 * 2 * 300 / 5);
-    assert_int_equal(end_held(client), 0);
-    assert_int_equal(end_held(server), 0);
+    assert_int_equal(conn_pools_used(&client->pools), 0);
+    assert_int_equal(conn_pools_used(&server->pools), 0);
 }
 
 /* However long it is, it comes before the session idles out. */

@@ -73,8 +73,10 @@ static void check_idle(struct scenario *s)
         const struct conn_pools *p = &e->pools;
 
         net_check(&s->net, conn_is_idle(e->conn) || p->sent.used < 4, "not idle");
-        net_check(&s->net, end_held(e) - p->sent.used - p->closed.used - p->protection.used == 0,
-                  "%u objects are held", end_held(e));
+        net_check(&s->net,
+                  conn_pools_used(&e->pools) - p->sent.used - p->closed.used - p->protection.used ==
+                      0,
+                  "%u objects are held", conn_pools_used(&e->pools));
     }
     conn_stats(s->client->conn, &before);
     sim_run(&s->net.sim, s->net.sim.now + 20 * S);

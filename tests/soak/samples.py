@@ -1,7 +1,8 @@
 """Looks at a mix every few seconds, and writes what it sees into a CSV file: a row each time.
 
 rss_kib, fds      of each process that stays, by its name: "rss_kib.jetplaned"
-mbufs             packet buffers in use; sessions, sessions_full, held: as in include/jetplane/counters.h
+own_kib           the same memory without pools of fixed size, whose pages come when more of a pool is in use than ever before
+mbufs             packet buffers in use; sessions, sessions_full, held, pooled: as in include/jetplane/counters.h
 known, tcp        sessions that jetplaned knows, and its TCP connections
 rx_mbit, tx_mbit  what the data plane received and sent since the row before, Mbit/s; delivered_mbit: payload of it
 light_*_us        round trips of jetgen's sessions in the last second; full_*_ms: of visits.py's, over the bad wire
@@ -17,11 +18,25 @@ import time
 from plane import COUNTERS
 from stats import Stats
 
-PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
+# DPDK's memory, and what the data plane and libjetplane map without a reserve and keep out of core files.
+POOL_FILES = re.compile("/memfd:(nohuge|memif_region_)")
+POOL_FLAGS = {"nr", "dd"}
 
 
-def rss_kib(pid):
-    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_KIB
+def memory_kib(pid):
+    """What is resident, and how much of it belongs to no pool."""
+    rss = own = 0
+    file, here = "", 0
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        key, _, rest = line.partition(" ")
+        if not key.endswith(":"):
+            file = rest
+        elif key == "Rss:":
+            here = int(rest.split()[0])
+        elif key == "VmFlags:":
+            rss += here
+            own += 0 if POOL_FILES.search(file) or POOL_FLAGS <= set(rest.split()) else here
+    return rss, own
 
 
 def fds(pid):
@@ -49,7 +64,7 @@ class Samples:
         return {
             **{f"fds.{name}": fds(program.pid) for name, program in self.mix.servers().items()},
             "mbufs": mbufs - free, "sessions": total["sessions"], "sessions_full": total["sessions_full"],
-            "held": total["held"], **self._control(),
+            "held": total["held"], "pooled": total["pooled"], **self._control(),
         }
 
     def _control(self):
@@ -58,16 +73,18 @@ class Samples:
 
     def take(self):
         now, total, (mbufs, free) = time.monotonic(), self.stats.total(), self.stats.mbufs()
+        memory = {name: memory_kib(program.pid) for name, program in self.mix.steady.items()}
 
         def mbit(name):
             return (total[name] - self.total[name]) * 8e-6 / (now - self.taken)
 
         row = {
             "seconds": now - self.began, "wire": self.mix.wire_is,
-            **{f"rss_kib.{name}": rss_kib(program.pid) for name, program in self.mix.steady.items()},
+            **{f"rss_kib.{name}": rss for name, (rss, _) in memory.items()},
+            **{f"own_kib.{name}": own for name, (_, own) in memory.items()},
             **{f"fds.{name}": fds(program.pid) for name, program in self.mix.steady.items()},
             "mbufs": mbufs - free, "sessions": total["sessions"], "sessions_full": total["sessions_full"],
-            "held": total["held"], **self._control(), "rx_mbit": mbit("rx_bytes"), "tx_mbit": mbit("tx_bytes"),
+            "held": total["held"], "pooled": total["pooled"], **self._control(), "rx_mbit": mbit("rx_bytes"), "tx_mbit": mbit("tx_bytes"),
             "delivered_mbit": mbit("delivered_bytes"), **self._light(), **self._full(),
             **{f"drop.{name}": total[name] for name in COUNTERS["JP_DROPS"]},
         }
