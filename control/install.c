@@ -158,6 +158,16 @@ static struct install *find_install(struct handshakes *h, uint32_t spi)
     return NULL;
 }
 
+/* There is one: h->installs < INSTALLS_MAX. */
+static struct install *free_install(struct handshakes *h)
+{
+    unsigned i = 0;
+
+    while (h->install[i].spi != 0)
+        i++;
+    return &h->install[i];
+}
+
 static void forget_install(struct handshakes *h, struct install *install)
 {
     install->spi = 0;
@@ -191,7 +201,7 @@ static void start(struct handshakes *h, struct install *place, const struct arri
 
 void install_start(struct handshakes *h, const struct arrival *a)
 {
-    start(h, find_install(h, 0), a, 0);
+    start(h, free_install(h), a, 0);
 }
 
 /* ---- answers ---- */

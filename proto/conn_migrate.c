@@ -202,7 +202,7 @@ void path_read(struct conn *c, struct conn_path *path, const struct frame *f, ui
     } else if (f->type == FRAME_PATH_USE) {
         read_use(c, path, (enum path_use)f->u.control.value, now);
     } else if (path->challenging && path->challenges > 0 &&
-               memcmp(path->challenge, f->u.path_data, sizeof(path->challenge)) == 0) {
+               sodium_memcmp(path->challenge, f->u.path_data, sizeof(path->challenge)) == 0) {
         validated(c, path, now);
     }
 }

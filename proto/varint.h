@@ -29,6 +29,11 @@ static inline bool varint_get(const uint8_t **p, const uint8_t *end, uint64_t *v
 {
     const uint8_t *q = *p;
 
+    if (q < end && *q < 64) { /* ids mostly: a branch is cheaper than what follows */
+        *v = *q;
+        *p = q + 1;
+        return true;
+    }
     if (__builtin_expect(end - q >= 8, 1)) { /* any varint fits: no branch on its length */
         unsigned size = 1u << (*q >> 6);
 

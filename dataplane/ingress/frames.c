@@ -2,6 +2,8 @@
  */
 #include <errno.h>
 
+#include <sodium.h>
+
 #include "egress/egress.h"
 #include "reading.h"
 
@@ -85,7 +87,7 @@ static bool read_control(struct reading *r, const struct frame *f)
         fec_repair(r, f);
         return true;
     case FRAME_PATH_RESPONSE:
-        if (r->s->challenged && memcmp(f->u.path_data, r->s->challenge, 8) == 0)
+        if (r->s->challenged && sodium_memcmp(f->u.path_data, r->s->challenge, 8) == 0)
             r->s->unproven = r->s->challenged = false;
         return true;
     default: /* frames of the full transport */
