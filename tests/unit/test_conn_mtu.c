@@ -135,6 +135,32 @@ static void follows_the_link(void **state)
     free(c);
 }
 
+/* Large packets are lost time and again, small ones are not asked: a black hole, too. */
+static void large_packets_never_arrive(void **state)
+{
+    struct sent_packet large = {.bytes = 1400}, small = {.bytes = CONN_PACKET_MIN};
+    const struct loss_event lost = {.lost = &large}, arrived = {.acked = &large},
+                            small_lost = {.lost = &small}, small_arrived = {.acked = &small};
+    struct rng rng = rng_new(5);
+    struct conn *c = conn_new(1472, 1472, true);
+    struct conn_path *path = &c->path[0];
+
+    (void)state;
+    discover(c, 1472, &rng, 0, 0);
+    for (unsigned i = 0; i < 5; i++)
+        mtu_settle(c, path, &lost, 0);
+    mtu_settle(c, path, &arrived, 0);
+    for (unsigned i = 0; i < 5; i++) {
+        mtu_settle(c, path, &lost, 0);
+        mtu_settle(c, path, &small_lost, 0);
+        mtu_settle(c, path, &small_arrived, 0);
+    }
+    assert_int_equal(path->mtu, 1472);
+    mtu_settle(c, path, &lost, 0);
+    assert_int_equal(path->mtu, CONN_PACKET_MIN);
+    free(c);
+}
+
 static void late_and_foreign_verdicts(void **state)
 {
     struct conn *c = conn_new(1472, 1472, true);
@@ -184,6 +210,7 @@ int main(void)
         cmocka_unit_test(never_beyond_either_side),
         cmocka_unit_test(off),
         cmocka_unit_test(follows_the_link),
+        cmocka_unit_test(large_packets_never_arrive),
         cmocka_unit_test(late_and_foreign_verdicts),
         cmocka_unit_test(waits_for_the_path),
     };
