@@ -77,7 +77,7 @@ def test_wrong_usage(arguments):
 def rows(**climbs):
     """Samples of a run; each column climbs by so much from beginning to end, and wanders."""
     chance = random.Random(1)
-    levels = {"rss_kib.x": (50_000, 300), "fds.x": (20, 3), "mbufs": (400, 200)}
+    levels = {"own_kib.x": (50_000, 300), "fds.x": (20, 3), "mbufs": (400, 200)}
     return [
         {"seconds": t} | {
             name: level + climbs.get(name.split(".")[0], 0) * t / RUN + chance.uniform(-noise, noise)
@@ -86,13 +86,13 @@ def rows(**climbs):
     ]
 
 
-@pytest.mark.parametrize("climbs", [{}, {"rss_kib": 1000}, {"rss_kib": -50_000, "fds": -10, "mbufs": -300}])
+@pytest.mark.parametrize("climbs", [{}, {"own_kib": 1000}, {"own_kib": -50_000, "fds": -10, "mbufs": -300}])
 def test_no_leak(climbs):
     found = judge.trends(rows(**climbs), RUN)
-    assert set(found) == {"rss_kib.x", "fds.x", "mbufs"} and list(judge.leaks(found)) == []
+    assert set(found) == {"own_kib.x", "fds.x", "mbufs"} and list(judge.leaks(found)) == []
 
 
-@pytest.mark.parametrize("column, climb", [("rss_kib", 5000), ("fds", 12), ("mbufs", 500)])
+@pytest.mark.parametrize("column, climb", [("own_kib", 5000), ("fds", 12), ("mbufs", 500)])
 def test_leak(column, climb):
     fault, = judge.leaks(judge.trends(rows(**{column: climb}), RUN))
     assert fault.startswith(f"leak: {column}")
@@ -101,7 +101,7 @@ def test_leak(column, climb):
 def test_what_happens_while_warming_up_is_no_leak():
     early = rows()
     for row in early[:len(early) // 5]:
-        row["rss_kib.x"] -= 30_000
+        row["own_kib.x"] -= 30_000
     assert list(judge.leaks(judge.trends(early, RUN))) == []
 
 

@@ -153,7 +153,7 @@ class Mix:
     def tick(self):
         for name, program in self.steady.items():
             if not program.alive() and not (self.leaving and program.process.returncode == 0):
-                raise Fault(f"{name} ended with {program.process.returncode}: {program.text()[-2000:]}")
+                raise Fault(f"{name} ended with {program.process.returncode}: {program.text()[-500:]}")
         if time.monotonic() > self.next_change:
             self.change_wires()
         self.slots = [slot for slot in self.slots if next(slot, self) is not self]

@@ -7,16 +7,17 @@ from judge import warm_up
 # file: title and panels, each with its axis, the beginnings of its columns' names and what they are divided by
 PLOTS = {
     "memory": ("memory and descriptors", [
-        ("resident, MiB", ("rss_kib.",), 1024), ("and since the warm-up", ("rss_kib.",), 1024), ("descriptors", ("fds.",), 1)]),
-    "sessions": ("sessions and packet buffers", [
-        ("sessions", ("sessions", "sessions_full", "known", "tcp"), 1), ("mbufs in use", ("mbufs",), 1)]),
+        ("resident, MiB", ("rss_kib.",), 1024), ("without pools, since the warm-up, MiB", ("own_kib.",), 1024),
+        ("descriptors", ("fds.",), 1)]),
+    "sessions": ("sessions, packet buffers and objects of pools", [
+        ("sessions", ("sessions", "sessions_full", "known", "tcp"), 1), ("in use", ("mbufs", "pooled"), 1)]),
     "traffic": ("rates and round trips", [
         ("Mbit/s", ("rx_mbit", "tx_mbit", "delivered_mbit"), 1),
         ("light, ms", ("light_p50_us", "light_p99_us"), 1000), ("full, ms", ("full_p50_ms", "full_p99_ms"), 1)]),
     "drops": ("packets dropped", [("packets so far", ("drop.",), 1)]),
 }
 LOG = ("light, ms", "full, ms", "packets so far", "resident, MiB")
-SINCE = "and since the warm-up"
+SINCE = "without pools, since the warm-up, MiB"
 COLOURS = """1b6ca8 b5523b 3b8f4a 7a4fa3 c9a227 2f9e9e 8c564b 555555 e377c2 00b050 ff7f0e 17becf d62728 9edae5 c5b0d5 98df8a
 ffbb78 aec7e8 000000 7f7f00""".split()
 
