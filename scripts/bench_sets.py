@@ -101,7 +101,7 @@ SETS = {
         "The receive path with FEC 20+4 as more packets are lost, and without loss in turns with it.",
         [Case(f"{percent} %", f"bench_ingress sessions=64 fec=20+4 loss={percent} rounds={INGRESS_ROUNDS}",
               4 * INGRESS_ROUNDS * ROUND, x=percent, goals={"ratio.loss": (">=", 0.70)} if percent == 5 else {})
-         for percent in (1, 2, 5, 10)],
+         for percent in (1, 2, 5, 10, 15, 20)],
         ("ratio.loss",), "per cent lost", "of the rate without loss"),
     "sessions": Set(
         "What sessions cost: memory, set-up, and a packet of a random one from cold caches.",
@@ -145,4 +145,9 @@ SETS = {
               goals={"ratio.1400": (">=", 1.5), "ratio.100": (">=", 1.5)})],
         tuple(f"{what}.{size}" for size in (1400, 100) for what in ("ingress", "secgw.poll", "secgw.library")),
         y_label="packets/s"),
+    "peer-quic": Set(
+        "Bulk over loopback by the programs of ngtcp2, a QUIC stack in C, and by jetperf, in turns, a CPU each side.",
+        [Case("ngtcp2", "peer_quic --turns 3", 3 * 2 << 30, "byte", pinned=False, goals={"ratio.receiver": (">=", 1)})],
+        tuple(f"{who}.{what}" for what in ("goodput", "receiver", "sender") for who in ("jetplane", "ngtcp2")),
+        y_label="Gbit/s"),
 }
