@@ -70,6 +70,7 @@ class Session:
         self.recent = collections.deque(maxlen=1024)  # of what was seen: acknowledged again and again
         self.sequences, self.blocks = {}, {}
         self.received, self.closed, self.was_reset, self.recovered, self.tickets = [], None, False, 0, []
+        self.keepalives = 0
         self.packet_log.clear()
         self.send(bytes([w.PING]))
 
@@ -124,6 +125,9 @@ class Session:
         return self.received
 
     def _take(self, message):
+        if message == w.KEEPALIVE:
+            self.keepalives += 1
+            return
         if message[:4] == b"\0\0\0\0":
             quote = w.reset_quote(message, self.server["identity"])
             self.was_reset |= quote is not None and quote in self.packet_log.values()
