@@ -26,12 +26,52 @@ def udp_payload(frame):
     return frame[udp + 8 : udp + int.from_bytes(frame[udp + 4 : udp + 6], "big")]
 
 
+def tcp_segment(frame):
+    """Its way (addresses and ports), sequence number, whether it is a SYN, and its data; None: it is something else."""
+    if frame[12:14] == b"\x08\x00" and frame[23] == 6:
+        tcp, end = 14 + 4 * (frame[14] & 15), 14 + int.from_bytes(frame[16:18], "big")
+        addresses = frame[26:34]
+    elif frame[12:14] == b"\x86\xdd" and frame[20] == 6:
+        tcp, end = 54, 54 + int.from_bytes(frame[18:20], "big")
+        addresses = frame[22:54]
+    else:
+        return None
+    sequence = int.from_bytes(frame[tcp + 4 : tcp + 8], "big")
+    data = frame[tcp + 4 * (frame[tcp + 12] >> 4) : end]
+    return addresses + frame[tcp : tcp + 4], sequence, frame[tcp + 13] & 2, data
+
+
+class TcpWay:
+    """What one side of a connection sends, put together from segments that may come twice, in parts and in any order."""
+
+    def __init__(self, sequence):
+        self.next, self.waiting, self.bytes = sequence, [], b""
+
+    def take(self, sequence, data):
+        """Returns the packets (docs/protocol.md section 8) that are whole now."""
+        self.waiting.append((sequence, data))
+        self.waiting.sort(key=lambda segment: (segment[0] - self.next + (1 << 31)) % (1 << 32))
+        for sequence, data in self.waiting:
+            known = (self.next - sequence) % (1 << 32)
+            if known < len(data):
+                self.bytes += data[known:]
+                self.next = (sequence + len(data)) % (1 << 32)
+        self.waiting = [segment for segment in self.waiting if (segment[0] - self.next) % (1 << 32) < 1 << 31]
+        return list(self._whole())
+
+    def _whole(self):
+        while len(self.bytes) >= 2 and len(self.bytes) >= (end := 2 + int.from_bytes(self.bytes[:2], "big")):
+            yield self.bytes[2:end]
+            self.bytes = self.bytes[end:]
+
+
 class Capture(threading.Thread):
-    """All UDP payloads that pass a host's eth0 in either direction, while its `with` lasts."""
+    """All packets that pass a host's eth0 in either direction, while its `with` lasts: UDP payloads, and what went by TCP."""
 
     def __init__(self, host):
         super().__init__()
-        self.host, self.packets, self.over = host, [], False
+        self.host, self.over, self.packets, self.by_tcp, self.ways = host, False, [], [], {}
+        self.fault = None
 
     def __enter__(self):
         self.stack = contextlib.ExitStack()
@@ -40,17 +80,33 @@ class Capture(threading.Thread):
         return self
 
     def run(self):
+        try:
+            self._capture()
+        except Exception as fault:  # what follows would be missing
+            self.fault = fault
+
+    def _capture(self):
         while not self.over:
             if select.select([self.raw], [], [], 0.1)[0]:
-                payload = udp_payload(self.raw.recv(65535))
-                if payload:
+                frame = self.raw.recv(65535)
+                if payload := udp_payload(frame):
                     self.packets.append(payload)
+                elif segment := tcp_segment(frame):
+                    self._take(*segment)
+
+    def _take(self, way, sequence, is_syn, data):
+        if is_syn:
+            self.ways[way] = TcpWay((sequence + 1) % (1 << 32))
+        elif data:
+            self.by_tcp += self.ways[way].take(sequence, data)
 
     def __exit__(self, kind, *_):
         self.over = True
         self.join()
         _, dropped = struct.unpack("=II", self.raw.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
         self.stack.close()
+        if self.fault:
+            raise self.fault
         assert kind or dropped == 0, f"{dropped} packets were not captured: the test is worth nothing"
 
 

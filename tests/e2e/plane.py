@@ -19,6 +19,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
+import time
 
 import jetclient
 import jetwire as w
@@ -40,12 +41,25 @@ def _counters():
 
 
 COUNTERS = _counters()
+SOURCES = COUNTERS["JP_SOURCES"]
+ENDS = COUNTERS["JP_FATES"] + COUNTERS["JP_DROPS"] + ["held"]
 
 
-def unaccounted(total):
-    """Sources - fates - drops - held: 0 when every packet has exactly one end."""
-    ends = COUNTERS["JP_FATES"] + COUNTERS["JP_DROPS"] + ["held"]
-    return sum(total[name] for name in COUNTERS["JP_SOURCES"]) - sum(total[name] for name in ends)
+def settled(read_total, seconds=20):
+    """What `read_total` says once nothing is under way any more, not even between its reading of one counter and of the
+    next; then every packet must have exactly one end."""
+    until = time.monotonic() + seconds
+    total = read_total()
+    while True:
+        time.sleep(0.2)
+        before, total = total, read_total()
+        moved = {name: total[name] - before[name] for name in (*SOURCES, *ENDS, "tx_packets") if total[name] != before[name]}
+        if not moved and total["held"] == 0:
+            break
+        assert time.monotonic() < until, f"waited {seconds} s in vain for silence: {moved}, {total['held']} held"
+    lost = sum(total[name] for name in SOURCES) - sum(total[name] for name in ENDS)
+    assert lost == 0, (lost, {name: value for name, value in total.items() if value})
+    return total
 
 
 class Plane:
@@ -191,20 +205,11 @@ class Plane:
         return bytes.fromhex(self.jetctl("status")["jetplaned"]["identity"])
 
     def settle(self, seconds=20):
-        """Wait until nothing is under way any more; then every packet must be accounted for."""
-        wait_for(self._quiet, seconds, "silence")
-        total = self.total()
-        assert unaccounted(total) == 0, {name: value for name, value in total.items() if value}
+        """The totals when nothing is under way any more."""
+        total = settled(self.total, seconds)
+        if total["sessions"] == 0:
+            wait_for(lambda: self.total()["pooled"] == 0, 5, "what the sessions held")
         return total
-
-    def _quiet(self):
-        before = self.total()
-        with self.client_host:
-            subprocess.run(["sleep", "0.2"], check=True)
-        after = self.total()
-        return after["held"] == 0 and all(
-            before[name] == after[name] for name in COUNTERS["JP_SOURCES"] + ["delivered", "tx_packets"]
-        )
 
     # ---- clients ----
 

@@ -170,7 +170,8 @@ def test_packet_buffers_hoarded(make, tmp_path):
                     session.send(HOARDS["gaps"](i))
                 while session.poll(0):
                     pass
-            crowd.turn()
+            if n % 200 == 150:  # seldom: gaps are given up after 10 s, however slow the machine is
+                crowd.turn()
             most = max(most, stats.total()["held"])
         crowd.recover(PATIENCE)
         for session in hostile:

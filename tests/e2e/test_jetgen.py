@@ -87,9 +87,11 @@ def test_sessions_are_spread_evenly(make_plane):
 
 def test_lossy_fec(make_plane):
     plane = make_plane(memif=True, **PATIENT)
-    found = plane.jetgen("lossy-fec.lua", "blocks=100", "rate=20000")
-    assert found["corrupt_delivered"] == found["duplicate_delivered"] == 0
-    assert plane.all_received(found)["fec_recovered"] == found["fec_recovered"] > 0
+    found = plane.jetgen("lossy-fec.lua", "blocks=100", "rate=20000", "drain=3")
+    assert found["corrupt_delivered"] == found["duplicate_delivered"] == found["late_delivered"] == 0
+    total = plane.all_received(found)
+    assert total["tx_full"] == 0, "echoes were lost too"
+    assert total["fec_recovered"] == found["fec_recovered"] > 0
 
 
 def test_replays_and_forgeries(make_plane):

@@ -1,6 +1,7 @@
 """What the programs gave up once all is open, seen from outside: users, capabilities, system calls; what an unprivileged
 user of the machine can reach of them; and what the key log lets its owner read, and nobody without it."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -33,6 +34,7 @@ def check(pid, uid=0, kept=0):
         assert {name: int(thread[name], 16) for name in CAPABILITIES} == {
             name: kept if name in ("CapPrm", "CapEff", "CapBnd") else 0 for name in CAPABILITIES}, thread["Name"]
         assert thread["Uid"].split() == thread["Gid"].split() == [str(uid)] * 4, thread["Name"]
+        assert uid == 0 or thread["Groups"].split() == [], thread["Name"]
         assert thread["NoNewPrivs"] == "1" and thread["Seccomp"] == "2", thread["Name"]
     core = next(line for line in open(f"/proc/{pid}/limits") if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["0", "0"]
@@ -73,8 +75,11 @@ def user(request):
 
 @pytest.fixture
 def plane(make_plane, user):
-    keys = {"user": user} if user else {}
-    return make_plane(control=keys, **keys)
+    """Who starts it is of some groups."""
+    keys, groups = {"user": user} if user else {}, os.getgroups()
+    os.setgroups([0, STRANGER])
+    yield make_plane(control=keys, **keys)
+    os.setgroups(groups)
 
 
 def echo(plane, count):
@@ -145,51 +150,94 @@ def locked(pid):
     return next(int(thread["VmLck"].split()[0]) for thread in status(pid))
 
 
-@pytest.mark.parametrize("name", ["jetplaned", "jetcat", "jetperf"])
-def test_locked_memory(tmp_path, name):
-    """As root, and as somebody whose limit is small."""
-    if reason := why_not():
-        pytest.skip(reason)
-    program = BUILD / "control/jetplaned" if name == "jetplaned" else TOOLS / name
-    if sanitized(program):
-        pytest.skip("sanitizers do not lock memory")
-    tmp_path.chmod(0o777)
-    os.chmod(tmp_path.parent, 0o755)
-    os.chmod(tmp_path.parent.parent, 0o755)
-    (tmp_path / "config").write_text(json.dumps({
-        "data_plane_socket": str(tmp_path / "none"), "control_socket": str(tmp_path / "socket"),
-        "identity_file": str(tmp_path / "identity.key")}))
-    command = {"jetplaned": ["--config", tmp_path / "config"], "jetcat": ["-l", "127.0.0.1:0"],
-               "jetperf": ["-s", "-l", "127.0.0.1:0"]}[name]
-    for uid in 0, NOBODY:
-        process = subprocess.Popen([program, *command], user=uid, group=uid, extra_groups=[], text=True,
-                                   stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        try:
-            for line in process.stderr:
-                if "control socket" in line or line.startswith("key"):
-                    break
-            assert locked(process.pid) > 0
-            assert next(status(process.pid))["Seccomp"] == "2"
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
-        for left in "identity.key", "socket":
-            (tmp_path / left).unlink(missing_ok=True)
+def start(uid, *command):
+    return subprocess.Popen(list(map(str, command)), user=uid, group=uid, extra_groups=[], text=True,
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-@pytest.mark.parametrize("tool", [["jetperf", "-s", "-l"], ["jetcat", "-l"]], ids=lambda tool: tool[0])
-def test_tools_give_up(tmp_path, tool):
-    """A server keeps what opens low ports; as what it runs, no program starts another."""
-    if reason := why_not():
-        pytest.skip(reason)
-    process = subprocess.Popen([TOOLS / tool[0], *tool[1:], "127.0.0.1:0"], stderr=subprocess.PIPE,
-                               stdin=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def ended(process):
     try:
-        next(line for line in process.stderr if line.startswith("key"))
-        check(process.pid, kept=1 << 10)  # CAP_NET_BIND_SERVICE
+        yield process
     finally:
         process.kill()
         process.communicate(timeout=30)
+
+
+@contextlib.contextmanager
+def jetplaned(uid, folder):
+    folder.chmod(0o777)
+    os.chmod(folder.parent, 0o755)
+    os.chmod(folder.parent.parent, 0o755)
+    (folder / "config").write_text(json.dumps({
+        "data_plane_socket": str(folder / "none"), "control_socket": str(folder / "socket"),
+        "identity_file": str(folder / "identity.key")}))
+    with ended(start(uid, BUILD / "control/jetplaned", "--config", folder / "config")) as process:
+        next(line for line in process.stderr if "control socket" in line)
+        wait_for(lambda: next(status(process.pid))["Seccomp"] == "2", 10, "its filter")
+        yield process
+
+
+SERVERS = {
+    "jetcat -l": ("jetcat", "-l"), "jetcat --receive": ("jetcat", "--receive", "/tmp", "-l"),
+    "jetperf -s": ("jetperf", "-s", "-l"),
+}
+CLIENTS = {"jetcat": ("jetcat -l", "jetcat"), "jetperf -c": ("jetperf -s", "jetperf", "-t", "60", "-i", "0.1", "-c")}
+
+
+@contextlib.contextmanager
+def server(uid, name):
+    tool, *options = SERVERS[name]
+    with ended(start(uid, TOOLS / tool, *options, "127.0.0.1:0")) as process:
+        (*_, address), (_, key) = (next(process.stderr).split() for _ in range(2))
+        yield process, address, key
+
+
+@contextlib.contextmanager
+def client(uid, name):
+    """With a session."""
+    peer, tool, *options = CLIENTS[name]
+    with server(0, peer) as (listener, address, key), \
+            ended(start(uid, TOOLS / tool, *options, address, "--key", key)) as process:
+        process.stdin.write("a line\n")
+        process.stdin.flush()
+        assert next(listener.stdout if name == "jetcat" else process.stdout)
+        yield process
+
+
+@pytest.mark.parametrize("uid", [0, NOBODY], ids=["root", "nobody"])
+@pytest.mark.parametrize("name", ["jetplaned", *SERVERS, *CLIENTS])
+def test_locked_memory(tmp_path, name, uid):
+    """As root, and as somebody whose limit is small: at least what is worth most."""
+    if reason := why_not():
+        pytest.skip(reason)
+    if sanitized(BUILD / "control/jetplaned"):
+        pytest.skip("sanitizers do not lock memory")
+    with contextlib.ExitStack() as stack:
+        if name == "jetplaned":
+            process = stack.enter_context(jetplaned(uid, tmp_path))
+        elif name in CLIENTS:
+            process = stack.enter_context(client(uid, name))
+        else:
+            process, *_ = stack.enter_context(server(uid, name))
+        assert locked(process.pid) > 0
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_servers_give_up(name):
+    """They keep what opens low ports; as what they run, no program starts another."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with server(0, name) as (process, *_):
+        check(process.pid, kept=1 << 10)  # CAP_NET_BIND_SERVICE
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_clients_give_up(name):
+    if reason := why_not():
+        pytest.skip(reason)
+    with client(0, name) as process:
+        check(process.pid)
 
 
 # ---- the key log ----

@@ -9,7 +9,7 @@ import time
 import jetwire as w
 from controlplane import ControlPlane, Peer, random_spis
 from host import wait_for
-from plane import SERVER, unaccounted
+from plane import SERVER, settled
 from stats import Pace
 
 LCORES, SESSIONS, PACKETS, SOCKETS = 4, 10000, 4, 64
@@ -61,7 +61,7 @@ def test_owners(make_plane):
         sender.drain()
         check_owners(control, spis)
         check_echoes(peers, sender.received)
-        assert unaccounted(control.stats.total()) == 0
+        settled(control.stats.total)
 
 
 def check_owners(control, spis):

@@ -94,6 +94,12 @@ def test_for_a_time_with_intervals(perf):
     assert sum(part["acknowledged"] for part in result["intervals"]) <= result["local"]["sent"]
 
 
+def test_at_a_rate(perf):
+    for way in [], ["--echo"]:
+        result = measured(perf, "-t", "1", "--rate", "200", "--size", "1000", "-P", "3", *way)
+        assert 0 < result["local"]["sent"] <= 1000 * (200 * result["local"]["seconds"] + 1)
+
+
 def test_hundred_streams(perf):
     result = measured(perf, "--bidir", "-P", "100", "-n", "10M", "--size", "4000")
     sent = -(-(10 << 20) // 4000) * 4000
@@ -304,7 +310,7 @@ def test_trust_is_learned(perf, tmp_path):
 @pytest.mark.parametrize("arguments", [
     [], ["-c", "127.0.0.1"], ["-s", "-c", "127.0.0.1"], ["-s", "--size", "17M"], ["-s", "-P", "0"],
     ["-s", "--priority", "low"], ["-s", "-t", "1", "-n", "1"], ["-s", "--echo", "-R"], ["-s", "--echo", "--size", "15"],
-    ["-s", "--ttl", "1", "--size", "7"], ["-s", "--nonsense"], ["-s", "x"],
+    ["-s", "--ttl", "1", "--size", "7"], ["-s", "-R", "--rate", "5"], ["-s", "--nonsense"], ["-s", "x"],
 ])
 def test_wrong_usage(arguments):
     result = run("jetperf", *arguments)

@@ -8,7 +8,8 @@
  *   loss, burst, late, twice, damage   a frame's chance, in percent; `burst`: that the next one is
  *                                      lost too
  *   hello                              a handshake packet's chance that it and the next two of its
- *                                      way are lost, in percent: 12.5 loses 30 %
+ *                                      handshake and way are lost, in percent: 12.5 loses 30 %
+ *                                      where nobody gives up meanwhile
  *   delay, extra                       ms; `extra` is for frames that are late
  *   depth                              frames that overtake one that is late, up to 64; after
  *                                      `extra` it goes anyway
@@ -48,6 +49,7 @@ enum {
     QUEUE_NS = 100000000, /* the longest wait for a slow wire */
     HELD_NS = 1000000,    /* between two looks at frames that are held back */
     HELLO_BURST = 3,
+    HANDSHAKES_MAX = 4096, /* that are told apart */
     DEPTH_MAX = 64,
     CHANGES_MAX = 4096,
 };
@@ -87,7 +89,9 @@ static uint64_t order, random_state;
 static bool in_burst[2];
 static struct frame *held[2][DEPTH_MAX]; /* late ones, each until `depth` others have passed */
 static uint64_t seen[2];
-static uint64_t passed, lost, hellos_lost, late, doubled, damaged, overflowed, rebound;
+static uint64_t passed, lost, hellos, hellos_lost, bursts, late, doubled, damaged, overflowed,
+    rebound;
+static uint64_t seed, n_handshakes;
 static volatile sig_atomic_t ended;
 
 static uint64_t now_ns(void)
@@ -99,18 +103,28 @@ static uint64_t now_ns(void)
 }
 
 /* SplitMix64 */
-static uint64_t next_random(void)
+static uint64_t next_random_of(uint64_t *state)
 {
-    uint64_t z = random_state += 0x9e3779b97f4a7c15;
+    uint64_t z = *state += 0x9e3779b97f4a7c15;
 
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return z ^ (z >> 31);
 }
 
+static uint64_t next_random(void)
+{
+    return next_random_of(&random_state);
+}
+
+static bool chance_of(uint64_t *state, double percent)
+{
+    return (double)(next_random_of(state) >> 11) * 0x1p-53 * 100 < percent;
+}
+
 static bool chance(double percent)
 {
-    return (double)(next_random() >> 11) * 0x1p-53 * 100 < percent;
+    return chance_of(&random_state, percent);
 }
 
 /* ---- frames under way ---- */
@@ -317,19 +331,45 @@ static bool is_lost(int to)
     return in_burst[to];
 }
 
+/* Each way of a handshake has luck of its own, whatever else passes meanwhile. */
+struct handshake {
+    uint8_t client[4]; /* the SPI of who asks, which hellos and answers carry */
+    unsigned left[2];  /* of a burst of losses */
+    uint64_t luck[2];
+};
+
+static struct handshake *handshake_of(const uint8_t *client)
+{
+    static struct handshake all[HANDSHAKES_MAX];
+    struct handshake *h = all;
+
+    for (; h < all + n_handshakes && h < all + HANDSHAKES_MAX; h++)
+        if (memcmp(h->client, client, sizeof(h->client)) == 0)
+            return h;
+    h = &all[n_handshakes % HANDSHAKES_MAX];
+    *h = (struct handshake){.luck = {seed ^ n_handshakes << 32, ~seed ^ n_handshakes << 32}};
+    memcpy(h->client, client, sizeof(h->client));
+    n_handshakes++;
+    return h;
+}
+
 /* Handshake packets have a zero where others have their SPI. */
 static bool is_hello_lost(uint8_t *frame, size_t size, int to)
 {
-    static unsigned left[2];
     const uint8_t *udp = udp_of(frame, size);
+    struct handshake *h;
 
-    if (!udp || udp + 12 > frame + size || get16(udp + 8) || get16(udp + 10))
+    if (values[HELLO] <= 0 || !udp || udp + 20 > frame + size || get16(udp + 8) || get16(udp + 10))
         return false;
-    if (left[to] == 0 && chance(values[HELLO]))
-        left[to] = HELLO_BURST;
-    if (left[to] == 0)
+    h = handshake_of(udp + 16);
+    hellos++;
+    if (h->left[to] == 0 && chance_of(&h->luck[to], values[HELLO])) {
+        h->left[to] = HELLO_BURST;
+        bursts++;
+    }
+    if (h->left[to] == 0)
         return false;
-    left[to]--;
+    h->left[to]--;
     hellos_lost++;
     return true;
 }
@@ -475,7 +515,7 @@ int main(int argc, char **argv)
 
     if (argc < 3)
         errx(2, "usage: impair NAMESPACE SEED KEY=VALUE...");
-    random_state = strtoull(argv[2], NULL, 0);
+    random_state = seed = strtoull(argv[2], NULL, 0);
     for (int i = 3; i < argc; i++)
         parse(argv[i]);
     signal(SIGTERM, end);
@@ -494,9 +534,11 @@ int main(int argc, char **argv)
         release_stale();
         send_due(sockets);
     }
-    printf("{\"passed\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"hellos_lost\": %" PRIu64
+    printf("{\"passed\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"handshakes\": %" PRIu64
+           ", \"hellos\": %" PRIu64 ", \"hellos_lost\": %" PRIu64 ", \"bursts\": %" PRIu64
            ", \"late\": %" PRIu64 ", \"doubled\": %" PRIu64 ", \"damaged\": %" PRIu64
            ", \"overflowed\": %" PRIu64 ", \"rebound\": %" PRIu64 "}\n",
-           passed, lost, hellos_lost, late, doubled, damaged, overflowed, rebound);
+           passed, lost, n_handshakes, hellos, hellos_lost, bursts, late, doubled, damaged,
+           overflowed, rebound);
     return 0;
 }
