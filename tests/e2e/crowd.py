@@ -16,6 +16,7 @@ RESTARTED, SILENT = "the server was restarted", "the server is silent"
 REASONS = RESTARTED, SILENT, "the server closed the session: code 2", "no answer"
 AMOUNT = re.compile(r"(?:up|down) +([\d.]+) (\w+) ")
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+SILENCE = 6  # seconds without an answer
 PROBE = bytes([w.PING]) + bytes(4)  # with PADDING, so that its packet may be answered by a Reset
 
 
@@ -63,19 +64,28 @@ class Light:
     def __init__(self, plane, suite, version):
         self.plane, self.identity = plane, plane.identity()
         self.session = plane.session(version, suites=(suite,), identity=self.identity)
-        self.sent, self.checked, self.last, self.said, self.told = 0, 0, -1, [], 0
-        self.heard = time.monotonic()
+        self.checked, self.said, self.told = 0, [], 0
+        self._begin()
+
+    def _begin(self):
+        self.sent, self.last, self.over, self.heard = 0, -1, False, time.monotonic()
 
     def turn(self):
-        if self.session.was_reset or self.session.closed or time.monotonic() > self.heard + 6:
+        if self.over:
             self._connect()
             return
-        with contextlib.suppress(OSError):  # the link may be down
-            self.session.send(PROBE + w.stream_frame(1, self.sent, b"message %d" % self.sent))
-        self.sent += 1
         while self.session.poll(0):
             pass
         self._check()
+        if reason := self._end():
+            self.said.append(reason)
+            self.over = True
+            return
+        if self.last == self.sent - 1:
+            self.heard = time.monotonic()  # nobody owes us anything
+        with contextlib.suppress(OSError):  # the link may be down
+            self.session.send(PROBE + w.stream_frame(1, self.sent, b"message %d" % self.sent))
+        self.sent += 1
 
     def moves(self):
         """Whether anything came back since this was asked last."""
@@ -90,14 +100,18 @@ class Light:
             self.checked += 1
         self.session.received.clear()
 
-    def _connect(self):
+    def _end(self):
+        """Why the session is over, None while it is not."""
         if self.session.was_reset:
-            self.said.append(RESTARTED)
-        try:
+            return RESTARTED
+        if self.session.closed:
+            return f"the server closed the session: code {self.session.closed['code']}"
+        return SILENT if time.monotonic() > self.heard + SILENCE else None
+
+    def _connect(self):
+        with contextlib.suppress(OSError):  # no answer in time is one, too
             self.session.connect(timeout=1)
-        except OSError:  # no answer in time is one, too
-            return
-        self.sent, self.last, self.heard = 0, -1, time.monotonic()
+            self._begin()
 
 
 class Crowd:

@@ -41,7 +41,7 @@ FLOODS = {
     "one_network": ("valid = true", 1),
     "good_cookies": ("valid = true, cookies = 'good'", 2),
 }
-NEWCOMERS = {"one_network": 10, "good_cookies": 3}  # that come in meanwhile at least, where limits keep room; else 1
+NEWCOMERS = {"one_network": 6, "good_cookies": 3}  # that come in meanwhile at least, where limits keep room; else 1
 PUNT_RATE, PUNT_BURST = 2000, 4000  # the default
 
 
@@ -152,8 +152,8 @@ def plane(tmp_path_factory):
     try:
         plane.start()
         script = flood_script(tmp_path_factory.mktemp("first"), "good_cookies")
-        generator = plane.start_jetgen(script, "seconds=100")
-        wait_for(lambda: shaken(plane) > REPLIES, 100, "so many handshakes")
+        generator = plane.start_jetgen(script, "seconds=300")
+        wait_for(lambda: shaken(plane) > REPLIES, 300, "so many handshakes")
         generator.process.terminate()
         assert generator.process.wait(30) == 130, generator.text()
     except BaseException:
@@ -203,16 +203,18 @@ def under_flood(plane, script, stats):
 
 
 def check_answers(flood, found, counted):
-    """To whom the flood pretends to be: nothing, Retries, or sessions; never more than three times what was looked at."""
-    assert counted["punt_limited"] + counted["punt_full"] > 0, "all of it was looked at: that was no flood"
+    """To whom the flood pretends to be: nothing, Retries, or sessions; all of it no more than three times what was looked
+    at."""
+    assert found["hellos_sent"] > 20000 * FLOOD and counted["punt_limited"] + counted["punt_full"] > 0, "that was no flood"
     networks = FLOODS[flood][1]
-    assert counted["punted"] <= 2 * networks * (PUNT_BURST + PUNT_RATE * 2 * FLOOD), "with cookies, and without"
+    if networks <= 2:
+        assert counted["punted"] <= 2 * networks * (PUNT_BURST + PUNT_RATE * 2 * FLOOD), "with cookies, and without"
     assert found["rx_bytes"] <= 3 * HELLO * counted["punted"] + ARP
     assert (found["server_retries"] > 0) == (flood != "garbage")
     if flood in ("garbage", "forged_cookies"):
         assert found["server_hellos"] == 0
     if flood == "good_cookies":
-        assert found["server_hellos"] > 300
+        assert found["server_hellos"] > 100
 
 
 @pytest.mark.parametrize("flood", FLOODS)

@@ -28,7 +28,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "client/python"))
 import jetplane  # noqa: E402
 
 VOLUME = 10_000_000
-LIMIT = 120  # seconds for any transfer, all of them at work on a slow machine; they need 5 to 35
+LIMIT = 240  # seconds for any transfer, all of them at work on a slow machine; they need 5 to 35
 ATTEMPTS = 6
 CLIENTS, MESSAGE = 100, 10_000
 HANDSHAKES_LOST = {"hello": 15, "delay": 20}  # 30 %, as some give up within three lost in a row
@@ -101,7 +101,7 @@ def transfers(tmp_path_factory):
             transfer.clean()
 
 
-# What shows that a wire was as bad as it should be.
+# What shows that a wire was as bad as it should be, beside its delay.
 PROOF = {
     "corruption": lambda did, total: did["damaged"] > 200 and total["auth_failed"] > 0,
     "blackholes": lambda did, total: did["lost"] > 0,
@@ -119,6 +119,7 @@ def test_transfer(transfers, capsys, wire):
     assert local["wrong"] == local["missing"] == local["given_up"] == 0, local
     assert local["sent"] == local["received"] == total["delivered_bytes"] >= VOLUME, local
     assert PROOF.get(wire, lambda did, total: True)(did, total), (did, total)
+    assert local["echo_rtt_us"]["min"] >= 2000 * WIRES[wire].get("delay", 0), local
 
 
 class Knocking(jetplane.Handler):
@@ -159,7 +160,7 @@ def test_handshakes_lost_in_bursts(make_plane, tmp_path, capsys):
         began = time.monotonic()
         with plane.client_host:
             while len(knocking.sent) < CLIENTS or any(knocking.got[one] != knocking.sent[one] for one in knocking.sent):
-                assert time.monotonic() < began + 40, f"{len(knocking.sent)} are open"
+                assert time.monotonic() < began + LIMIT, f"{len(knocking.sent)} are open"
                 knocking.knock()
                 loop.run_once(0.1)
         say(capsys, f"{time.monotonic() - began:.1f} s, {knocking.errors} knocked again")

@@ -133,6 +133,27 @@ def test_strangers_reach_nothing(plane, user):
     assert set(reached.values()) == {"open" if user else "PermissionError"}, reached
 
 
+def holds(pid, secret):
+    """Whether it is in anything that the process may read."""
+    size = 1 << 24
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            (begin, end), modes = (int(at, 16) for at in line.split()[0].split("-")), line.split()[1]
+            for at in range(begin, end, size) if modes[0] == "r" else ():
+                memory.seek(at)
+                with contextlib.suppress(OSError):  # some device's
+                    if secret in memory.read(min(size + len(secret), end - at)):
+                        return True
+    return False
+
+
+def test_identity_is_in_one_process(plane):
+    """Not in that which parses strangers' packets."""
+    echo(plane, 20)
+    identity = (plane.folder / "identity.key").read_bytes()
+    assert len(identity) == 32 and holds(plane.daemon.pid, identity) and not holds(plane.dp.pid, identity)
+
+
 def test_sockets_modes(plane, user):
     uid = NOBODY if user else 0
     for path, owner in (plane.socket, uid), (plane.ctl_socket, 0):

@@ -50,6 +50,7 @@ enum {
     HELD_NS = 1000000,    /* between two looks at frames that are held back */
     HELLO_BURST = 3,
     HANDSHAKES_MAX = 4096, /* that are told apart */
+    TYPE_RESET = 4,
     DEPTH_MAX = 64,
     CHANGES_MAX = 4096,
 };
@@ -353,13 +354,15 @@ static struct handshake *handshake_of(const uint8_t *client)
     return h;
 }
 
-/* Handshake packets have a zero where others have their SPI. */
+/* Handshake packets have a zero where others have their SPI, and a type. A Reset, which has neither
+ * hello nor client, is none. */
 static bool is_hello_lost(uint8_t *frame, size_t size, int to)
 {
     const uint8_t *udp = udp_of(frame, size);
     struct handshake *h;
 
-    if (values[HELLO] <= 0 || !udp || udp + 20 > frame + size || get16(udp + 8) || get16(udp + 10))
+    if (values[HELLO] <= 0 || !udp || udp + 20 > frame + size || get16(udp + 8) ||
+        get16(udp + 10) || udp[12] == TYPE_RESET)
         return false;
     h = handshake_of(udp + 16);
     hellos++;

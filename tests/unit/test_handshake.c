@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include <sys/mman.h>
+
 #include "epoch.h"
 #include "handshake_internal.h"
 
@@ -375,6 +377,76 @@ static void test_threads(void **state)
     }
 }
 
+/* ---- what is left ---- */
+
+enum { STACK = 1 << 20, DRAWS = 6, PART = 16 };
+
+/* The beginning of everything that is drawn is noted. */
+struct witness {
+    struct hs_random rnd;
+    unsigned n;
+    uint8_t drawn[DRAWS][PART];
+};
+
+static void draw(void *arg, uint8_t *out, size_t len)
+{
+    struct witness *w = arg;
+
+    w->rnd.fill(w->rnd.arg, out, len);
+    memcpy(w->drawn[w->n++], out, PART);
+}
+
+static void *do_start(void *pair)
+{
+    struct pair *p = pair;
+
+    return hs_client_start(&p->client, &p->config, &p->rnd) == 0 ? p : NULL;
+}
+
+static void *do_answer(void *pair)
+{
+    return answer(pair) == HS_OK ? pair : NULL;
+}
+
+static void *do_input(void *pair)
+{
+    return input(pair) == HS_DONE ? pair : NULL;
+}
+
+/* No secret of either side is on the stack of the thread when a step is done, and none in the
+ * client when it was wiped. */
+static void test_secrets_are_wiped(void **state)
+{
+    static void *(*const steps[])(void *) = {do_start, do_answer, do_input};
+    static const unsigned secrets[] = {0, 1, 3, 4}; /* the others are the randoms, which are sent */
+    struct pair *p = *state;
+    struct witness w = {.rnd = p->rnd};
+    uint8_t *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_attr_t attr;
+    pthread_t thread;
+    void *ok;
+
+    assert_ptr_not_equal(stack, MAP_FAILED);
+    p->rnd = (struct hs_random){.fill = draw, .arg = &w};
+    pthread_attr_init(&attr);
+    assert_int_equal(pthread_attr_setstack(&attr, stack, STACK), 0);
+    for (unsigned step = 0; step < sizeof(steps) / sizeof(steps[0]); step++) {
+        assert_int_equal(pthread_create(&thread, &attr, steps[step], p), 0);
+        assert_int_equal(pthread_join(thread, &ok), 0);
+        assert_non_null(ok);
+        for (unsigned i = 0; i < sizeof(secrets) / sizeof(secrets[0]) && secrets[i] < w.n; i++)
+            assert_null(memmem(stack, STACK, w.drawn[secrets[i]], PART));
+        if (steps[step] != do_start)
+            assert_null(memmem(stack, STACK, p->server_result.c2s_secret, KDF_HASH_LEN));
+    }
+    assert_int_equal(w.n, DRAWS);
+    assert_agreed(p);
+    hs_client_wipe(&p->client);
+    assert_true(sodium_is_zero((const uint8_t *)&p->client, sizeof(p->client)));
+    pthread_attr_destroy(&attr);
+    munmap(stack, STACK);
+}
+
 static void test_error_names(void **state)
 {
     (void)state;
@@ -398,6 +470,7 @@ int main(void)
         PAIR_TEST(test_retries_cap),
         PAIR_TEST(test_cookie_binds),
         PAIR_TEST(test_forged_retry),
+        PAIR_TEST(test_secrets_are_wiped),
         PAIR_TEST(test_reset),
         PAIR_TEST(test_threads),
         PAIR_TEST(test_error_names),
