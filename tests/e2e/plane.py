@@ -29,6 +29,8 @@ from vlan import VlanInterface
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("JETPLANE_BUILD", ROOT / "build"))
 SANITIZED = pathlib.Path(os.environ.get("JETPLANE_SANITIZE", ROOT / "build/sanitize"))
+# For Python; that of another build where BUILD is a sanitizer's, which Python cannot load.
+os.environ.setdefault("JETPLANE_LIBRARY", str(BUILD / "client/libjetplane.so.0"))
 SERVER = {4: "198.18.0.1", 6: "fd00::1"}
 CLIENT = {4: "198.18.0.2", 6: "fd00::2"}
 MEMIF_SERVER = "198.18.{}.1"

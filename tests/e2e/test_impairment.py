@@ -23,7 +23,6 @@ from test_tcp_relay import make as make_tcp  # noqa: F401  a fixture
 from test_tcp_relay import tcp
 from test_transport import LISTENERS, PORTS, Jetperf, books, say
 
-os.environ.setdefault("JETPLANE_LIBRARY", str(BUILD / "client/libjetplane.so.0"))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "client/python"))
 import jetplane  # noqa: E402
 

@@ -34,7 +34,7 @@ class Clients:
         return self.plane.client_host.start(
             "visitor", sys.executable, VISITOR, f"{SERVER[4]}:4500", self.key,
             self.plane.folder / f"kept-{i}", log=self.plane.folder / f"visitor-{i}.log",
-            JETPLANE_LIBRARY=BUILD / "client/libjetplane.so.0", PYTHONDONTWRITEBYTECODE="1",
+            PYTHONDONTWRITEBYTECODE="1",
         )
 
     def jetperf(self):

@@ -149,6 +149,8 @@ def holds(pid, secret):
 
 def test_identity_is_in_one_process(plane):
     """Not in that which parses strangers' packets."""
+    if sanitized(BUILD / "dataplane/jetplane-dp"):
+        pytest.skip("of a sanitizer's memory there is no end")
     echo(plane, 20)
     identity = (plane.folder / "identity.key").read_bytes()
     assert len(identity) == 32 and holds(plane.daemon.pid, identity) and not holds(plane.dp.pid, identity)

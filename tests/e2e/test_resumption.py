@@ -6,9 +6,8 @@ import sys
 import time
 
 import pytest
-from plane import BUILD, SERVER
+from plane import SERVER
 
-os.environ.setdefault("JETPLANE_LIBRARY", str(BUILD / "client/libjetplane.so.0"))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "client/python"))
 import jetplane  # noqa: E402
 

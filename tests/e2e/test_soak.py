@@ -1,7 +1,6 @@
 """scripts/soak in its shortest form, that it leaves nothing behind, and that its judge, and its clients, see what is wrong."""
 
 import json
-import os
 import pathlib
 import random
 import signal
@@ -13,8 +12,6 @@ import pytest
 from host import wait_for, why_not
 from plane import BUILD, COUNTERS, ROOT
 
-LIBRARY = str(BUILD / "client/libjetplane.so.0")
-os.environ.setdefault("JETPLANE_LIBRARY", LIBRARY)
 sys.path[:0] = [str(ROOT / "tests/soak"), str(ROOT / "client/python")]
 import jetplane  # noqa: E402
 import judge  # noqa: E402
@@ -171,7 +168,7 @@ def test_visits_see_every_byte(harm, error):
     echo = Echo(harm)
     visits = subprocess.Popen(
         ["/usr/bin/python3", ROOT / "tests/soak/visits.py", echo.server.address(), "--key", echo.identity.key, "--at-once",
-         "1"], stdout=subprocess.PIPE, text=True, env={**os.environ, "JETPLANE_LIBRARY": LIBRARY})
+         "1"], stdout=subprocess.PIPE, text=True)
     wait_for(lambda: echo.echoed > 20 or visits.poll() is not None, 60, "visits")
     visits.terminate()
     lines = visits.communicate(timeout=60)[0].splitlines()

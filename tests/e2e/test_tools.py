@@ -18,7 +18,6 @@ CLIENT = BUILD / "client"
 TOOLS = CLIENT / "tools"
 WAIT = 20  # seconds, for anything
 
-os.environ.setdefault("JETPLANE_LIBRARY", str(CLIENT / "libjetplane.so.0"))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "client/python"))
 import jetplane  # noqa: E402
 

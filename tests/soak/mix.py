@@ -131,7 +131,7 @@ class Mix:
     def visits(self, host, servers, key, *arguments):
         self.programs.append(host.start(
             "visits", "/usr/bin/python3", pathlib.Path(__file__).with_name("visits.py"), *servers, "--key", key, *arguments,
-            log=self.folder / f"{next(self.numbers)}-visits.log", JETPLANE_LIBRARY=str(BUILD / "client/libjetplane.so.0"),
+            log=self.folder / f"{next(self.numbers)}-visits.log",
         ))
         return self.programs[-1]
 
