@@ -16,7 +16,7 @@ RESTARTED, SILENT = "the server was restarted", "the server is silent"
 REASONS = RESTARTED, SILENT, "the server closed the session: code 2", "no answer"
 AMOUNT = re.compile(r"(?:up|down) +([\d.]+) (\w+) ")
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-SILENCE = 6  # seconds without an answer
+SILENCE = 10  # seconds without an answer
 PROBE = bytes([w.PING]) + bytes(4)  # with PADDING, so that its packet may be answered by a Reset
 
 
@@ -77,12 +77,12 @@ class Light:
         while self.session.poll(0):
             pass
         self._check()
+        if self.last == self.sent - 1:
+            self.heard = time.monotonic()  # nobody owes us anything
         if reason := self._end():
             self.said.append(reason)
             self.over = True
             return
-        if self.last == self.sent - 1:
-            self.heard = time.monotonic()  # nobody owes us anything
         with contextlib.suppress(OSError):  # the link may be down
             self.session.send(PROBE + w.stream_frame(1, self.sent, b"message %d" % self.sent))
         self.sent += 1

@@ -376,15 +376,18 @@ HOARDS = {
 }
 
 
-# Of which a hoarder meets one: light ones of records of streams or of what may be held, full ones of flow control or of pools.
-LIMITS = {"light": ("stream_limit", "gaps_skipped"), "full": ("sessions_failed", "sessions_evicted")}
+# What says that a hoarder got no more: no record of a stream, nobody waited longer, flow control or a pool was over.
+ENOUGH = {
+    ("light", "streams"): ("stream_limit",), ("light", "fragments"): ("stream_limit",), ("light", "gaps"): ("gaps_skipped",),
+    **{("full", how): ("sessions_failed", "sessions_evicted") for how in HOARDS},
+}
 
 
 @pytest.mark.parametrize("how", HOARDS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_exhaustion(wired, kind, how):
-    """Hoarders take what there is of streams and of buffers until they meet a limit; honest sessions do not notice, and it
-    all comes back."""
+    """Hoarders take what there is of streams and of buffers until they get no more; honest sessions at work do not notice,
+    and it all comes back."""
     plane, _ = wired(stream_chunks=64, max_streams=256, full={
         "streams_mb": 1, "receive_mb": 48, "send_mb": 1, "echo_mb": 1, "window_max": 16777216,
     })
@@ -393,8 +396,8 @@ def test_exhaustion(wired, kind, how):
     load = Load(plane, 2)
     hostile = [plane.session(params=KINDS[kind]) for _ in range(6)]
     perf = Jetperf(plane, "echo", "-t", 4, "-P", 4)
-    n = 0
-    while n < 1500 or perf.program.alive():
+    n, until = 0, time.monotonic() + 60
+    while n < 1500 or perf.program.alive() and time.monotonic() < until:
         for session in hostile:
             for i in range(n, n + 50):
                 if session.closed is None:
@@ -403,11 +406,9 @@ def test_exhaustion(wired, kind, how):
                 pass
         load.run(0.02)
         n += 50
-        if perf.program.alive():
-            meanwhile = stats.total()
     load.run(0.5)
-    perf.result()
-    assert any(meanwhile[limit] for limit in LIMITS[kind]), meanwhile
+    assert perf.result()["received"] >= 2 * MIB
+    assert any(stats.total()[what] for what in ENOUGH[kind, how])
     for session, sent in zip(load.sessions, load.sent):  # light: what the host's own queues lose stays lost
         assert len(session.collect(sent, 3)) >= 0.9 * sent > 20
     for session in hostile:
@@ -472,7 +473,8 @@ def test_ticket_replay(wired):
     assert plane.total()["messages"] == before + 1
 
 
-REPLY = 1536  # bytes that jetplaned keeps of each hello, in a ring that has all its memory when it was once full
+REPLY = 1536  # bytes that jetplaned keeps of each hello, in a ring that has all its memory when it was once full: what leaks
+# less than as much of each is not seen here but by the soak, whose ring is full
 
 
 def test_connection_id_churn(wired):
