@@ -1,5 +1,6 @@
 /* Sessions on their way into the data plane: keys and ServerHello made, INSTALL sent, answer
  * awaited. */
+#include <assert.h>
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
@@ -158,16 +159,6 @@ static struct install *find_install(struct handshakes *h, uint32_t spi)
     return NULL;
 }
 
-/* There is one: h->installs < INSTALLS_MAX. */
-static struct install *free_install(struct handshakes *h)
-{
-    unsigned i = 0;
-
-    while (h->install[i].spi != 0)
-        i++;
-    return &h->install[i];
-}
-
 static void forget_install(struct handshakes *h, struct install *install)
 {
     install->spi = 0;
@@ -201,7 +192,10 @@ static void start(struct handshakes *h, struct install *place, const struct arri
 
 void install_start(struct handshakes *h, const struct arrival *a)
 {
-    start(h, free_install(h), a, 0);
+    struct install *place = find_install(h, 0);
+
+    assert(place); /* h->installs < INSTALLS_MAX */
+    start(h, place, a, 0);
 }
 
 /* ---- answers ---- */
