@@ -35,6 +35,13 @@ void congestion_init(struct congestion *c, const struct congestion_ops *ops, uin
     ops->init(c, now);
 }
 
+void congestion_resize(struct congestion *c, uint32_t packet)
+{
+    c->packet = packet;
+    if (c->cwnd < congestion_min_window(c))
+        c->cwnd = congestion_min_window(c);
+}
+
 void congestion_on_sent(struct congestion *c, struct sent_packet *p, uint64_t now)
 {
     if (c->in_flight == 0)
@@ -52,7 +59,7 @@ void congestion_on_sent(struct congestion *c, struct sent_packet *p, uint64_t no
 
 void congestion_app_limited(struct congestion *c)
 {
-    c->app_limited = c->delivered + c->in_flight + 1;
+    c->app_limited = c->sent_end + 1;
 }
 
 struct congestion_sample congestion_begin(const struct congestion *c, uint64_t now)
@@ -104,7 +111,7 @@ static void measure_rate(struct congestion *c, struct congestion_sample *s, cons
 {
     uint32_t us = s->send_us > s->ack_us ? s->send_us : s->ack_us;
 
-    if (c->app_limited > 0 && c->delivered >= c->app_limited)
+    if (s->newest_acked + 1 >= c->app_limited)
         c->app_limited = 0;
     s->delivered = (uint32_t)(c->delivered - s->was_delivered);
     if (us > 0 && us >= r->min)

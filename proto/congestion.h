@@ -25,12 +25,12 @@ struct congestion {
     uint64_t pacing_rate;   /* 0: unknown yet, no limit */
     uint32_t cwnd;          /* bytes */
     uint32_t in_flight;     /* bytes */
-    uint32_t packet;        /* bytes of a full one; its owner changes it with the path's MTU */
+    uint32_t packet;        /* bytes of a full one */
     uint32_t lost;          /* bytes ever, modulo 2^32 */
     uint64_t delivered;     /* bytes ever */
     uint64_t delivered_at;  /* when they last grew */
     uint64_t first_sent_at; /* when the packet acknowledged last was sent */
-    uint64_t app_limited;   /* until so much is delivered, rates are the application's; 0: none */
+    uint64_t app_limited;   /* an order + 1: rates are the application's until it is acknowledged */
     uint64_t sent_end;      /* one more than the order (sent.h) of the newest packet sent */
     uint64_t event_end;     /* packets of a lower order belong to the last congestion event ... */
     uint64_t event_start;   /* ... if not of a lower one than this */
@@ -81,6 +81,8 @@ const struct congestion_ops *congestion_find(const char *name);
 
 void congestion_init(struct congestion *c, const struct congestion_ops *ops, uint32_t packet,
                      uint64_t now);
+/* Packets have another size now, for the path's MTU is another. */
+void congestion_resize(struct congestion *c, uint32_t packet);
 /* Whether the window has room for one more packet; probes need not ask. */
 static inline bool congestion_has_room(const struct congestion *c)
 {

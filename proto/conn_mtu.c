@@ -24,7 +24,7 @@ static uint16_t limit(const struct conn *c)
 static void set_mtu(struct conn_path *path, uint16_t mtu)
 {
     path->mtu = path->mtu_low = mtu;
-    path->congestion.packet = mtu;
+    congestion_resize(&path->congestion, mtu);
 }
 
 /* The size to try between what is known to get through and what is not known not to. */

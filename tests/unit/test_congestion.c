@@ -234,6 +234,43 @@ static void app_limited_is_marked(void **state)
     assert_false(send(f)->flags & SENT_APP_LIMITED); /* the limited ones are through */
 }
 
+/* What was in flight when the application paused is all lost: that prolongs no pause. */
+static void losses_prolong_no_pause(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < CONGESTION_ALGORITHMS; i++) {
+        struct flow *f = flow_of(congestion_algorithms[i]->name);
+        uint32_t least;
+
+        for (int n = 0; n < 4; n++)
+            round_trip(f, 0);
+        fill(f);
+        f->c.in_flight -= PACKET; /* there is room, but nothing to send */
+        congestion_app_limited(&f->c);
+        f->c.in_flight += PACKET;
+        f->now += RTT;
+        feedback(f, f->next - f->first, 0);
+        f->c.cwnd = least = congestion_min_window(&f->c);
+        round_trip(f, 0); /* these were sent in the pause */
+        round_trip(f, 0);
+        assert_true(f->c.cwnd > least);
+        assert_false(send(f)->flags & SENT_APP_LIMITED);
+    }
+}
+
+/* The smallest window is two packets, however large packets become. */
+static void larger_packets_fit_the_window(void **state)
+{
+    struct flow *f = flow_of("cubic");
+
+    (void)state;
+    f->c.cwnd = congestion_min_window(&f->c);
+    congestion_resize(&f->c, 3 * PACKET);
+    assert_int_equal(f->c.cwnd, 6 * PACKET);
+    congestion_resize(&f->c, PACKET);
+    assert_int_equal(f->c.cwnd, 6 * PACKET);
+}
+
 static void one_event_per_round_trip(const char *algorithm)
 {
     struct flow *f = flow_of(algorithm);
@@ -737,6 +774,8 @@ int main(void)
         cmocka_unit_test(squeezed_acks_are_no_rate),
         cmocka_unit_test(squeezed_sends_are_no_rate),
         cmocka_unit_test(app_limited_is_marked),
+        cmocka_unit_test(losses_prolong_no_pause),
+        cmocka_unit_test(larger_packets_fit_the_window),
         cmocka_unit_test(losses_of_one_round_are_one_event),
         cmocka_unit_test(marks_are_as_losses),
         cmocka_unit_test(late_packets_undo_the_event),
