@@ -35,6 +35,9 @@ class Bulk:
             f"jetperf {self.way}", BUILD / "client/tools/jetperf", "-c", self.address, "--key", self.key, "--service",
             *self.options, "-P", 8, "-t", 86400, "-i", 0.25, log=self.plane.folder / f"{self.way}-{self.lives}.log")
 
+    def __repr__(self):
+        return f"{self.way} in its life {self.lives}, which says {self.program.text()[-1000:]!r}"
+
     def moves(self):
         """Whether anything was acknowledged, or came, since this was asked last."""
         text = self.program.text()
@@ -69,6 +72,9 @@ class Light:
 
     def _begin(self):
         self.sent, self.last, self.over, self.heard = 0, -1, False, time.monotonic()
+
+    def __repr__(self):
+        return f"{self.session}, {self.last} of {self.sent} came back, over: {self.over}, said: {self.said}"
 
     def turn(self):
         if self.over:
@@ -165,7 +171,7 @@ class Crowd:
             waiting[:] = [client for client in waiting if not client.moves()]
             return not waiting
 
-        self.wait(at_work, seconds, "everybody to be at work again")
+        self.wait(at_work, seconds, waiting)
 
     def said(self):
         """Why clients ended that were not killed, and how often."""
