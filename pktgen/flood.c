@@ -1,9 +1,9 @@
 #include "flood.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include <rte_cycles.h>
-#include <rte_malloc.h>
 
 #include "bytes.h"
 #include "handshake.h"
@@ -62,10 +62,10 @@ static int flood_begin(struct worker *w)
         .suites = {AEAD_AES256_GCM, AEAD_CHACHA20_POLY1305},
         .params = hs_params_default,
     };
-    struct flood *f = rte_zmalloc("flood", sizeof(*f), 0);
+    struct flood *f = calloc(1, sizeof(*f));
 
     if (!f || hs_client_start(&f->client, &config, &hs_random_system) != 0) {
-        rte_free(f);
+        free(f);
         return -ENOMEM;
     }
     f->path = (struct jp_path){.peer_port = o->port, .ip_version = o->target.version};
@@ -153,7 +153,7 @@ static bool flood_over(struct worker *w)
 
 static void flood_end(struct worker *w)
 {
-    rte_free(w->flood);
+    free(w->flood);
     w->flood = NULL;
 }
 

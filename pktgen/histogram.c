@@ -2,11 +2,13 @@
 
 void histogram_merge(struct histogram *into, const struct histogram *from)
 {
-    into->count += from->count;
-    if (from->max > into->max)
-        into->max = from->max;
+    uint64_t max = __atomic_load_n(&from->max, __ATOMIC_RELAXED);
+
+    into->count += __atomic_load_n(&from->count, __ATOMIC_RELAXED);
+    if (max > into->max)
+        into->max = max;
     for (unsigned i = 0; i < HISTOGRAM_SLOTS; i++)
-        into->slot[i] += from->slot[i];
+        into->slot[i] += __atomic_load_n(&from->slot[i], __ATOMIC_RELAXED);
 }
 
 void histogram_subtract(struct histogram *into, const struct histogram *from)

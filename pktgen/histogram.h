@@ -1,5 +1,6 @@
 /* Counts of values in log-linear slots: exact below 128, within 1/128 above, up to 2^40. Adding is
- * a few instructions; two are merged by adding them up. The unit is the caller's. One writer. */
+ * a few instructions; two are merged by adding them up. The unit is the caller's. One writer, and
+ * readers at any time: each number is atomic, relaxed. */
 #ifndef PKTGEN_HISTOGRAM_H
 #define PKTGEN_HISTOGRAM_H
 
@@ -31,10 +32,12 @@ static inline unsigned histogram_slot(uint64_t v)
 
 static inline void histogram_add(struct histogram *h, uint64_t v)
 {
-    h->count++;
-    h->slot[histogram_slot(v)]++;
+    uint64_t *slot = &h->slot[histogram_slot(v)];
+
+    __atomic_store_n(&h->count, h->count + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(slot, *slot + 1, __ATOMIC_RELAXED);
     if (v > h->max)
-        h->max = v;
+        __atomic_store_n(&h->max, v, __ATOMIC_RELAXED);
 }
 
 void histogram_merge(struct histogram *into, const struct histogram *from);

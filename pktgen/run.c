@@ -20,9 +20,9 @@ void run_collect(const struct jetgen *g, double seconds, struct results *r)
     for (unsigned i = 0; i < g->options.workers; i++) {
         const struct worker *w = g->worker[i];
 
-        r->sessions += w->up;
+        r->sessions += __atomic_load_n(&w->up, __ATOMIC_RELAXED);
         for (unsigned c = 0; c < COUNTERS; c++)
-            r->counter[c] += w->results.counter[c];
+            r->counter[c] += __atomic_load_n(&w->results.counter[c], __ATOMIC_RELAXED);
         histogram_merge(&r->latency, &w->results.latency);
         histogram_merge(&r->handshake, &w->results.handshake);
     }
@@ -96,6 +96,7 @@ static void run_workers(struct jetgen *g)
 
     for (unsigned i = 0; i < g->options.workers; i++) {
         g->worker[i]->stop = g->worker[i]->halted = g->worker[i]->over = false;
+        memset(&g->worker[i]->results, 0, sizeof(g->worker[i]->results));
     }
     for (unsigned i = 0; i < g->options.workers; i++)
         rte_eal_remote_launch(worker_run, g->worker[i], g->worker[i]->lcore);

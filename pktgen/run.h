@@ -18,7 +18,7 @@ int run_phase(struct run *run, const struct phase *phase, struct results *result
 
 /* One line on stderr about a running phase, a second after the one before. */
 struct progress {
-    uint64_t next;         /* tsc */
+    uint64_t began, next;  /* tsc */
     struct results before; /* at the last line */
 };
 void progress_begin(struct progress *p, const struct jetgen *g);

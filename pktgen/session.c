@@ -195,7 +195,7 @@ int session_up(struct worker *w, struct session *s, const struct hs_result *r)
     }
     s->state = SESSION_UP;
     s->confirmed = false;
-    w->up++;
+    count_up(w, 1);
     w->unconfirmed++;
     session_ping(w, s);
     return 0;
@@ -217,7 +217,7 @@ void session_down(struct worker *w, struct session *s)
 {
     send_seal(w); /* some of it may need the keys */
     if (s->state == SESSION_UP) {
-        w->up--;
+        count_up(w, -1);
         w->unconfirmed -= !s->confirmed;
     }
     if (s->handshake) {

@@ -129,7 +129,6 @@ static void flush_all(struct worker *w)
 static void begin(struct worker *w)
 {
     look_up(w);
-    memset(&w->results, 0, sizeof(w->results));
     w->error[0] = '\0';
     w->started = w->last = w->tsc;
     w->began = w->heard = w->now;

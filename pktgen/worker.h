@@ -70,7 +70,7 @@ struct worker {
     unsigned mappings;
     struct session *sessions; /* session i of all is sessions[i / workers] of worker i % workers */
     uint32_t n_sessions;
-    uint32_t up;          /* of them */
+    uint32_t up;          /* of them; atomic */
     uint32_t unconfirmed; /* of those up: nothing came from the server yet */
     uint32_t max_frames;  /* bytes of frames that fit a packet of any that was up */
     uint32_t cursor;      /* the session that sends next */
@@ -99,8 +99,8 @@ struct worker {
     struct window window;
     struct prng prng; /* traffic and impairments */
     struct flood *flood;
-    char error[128]; /* why the phase could not go on, "" if it could */
-    struct results results;
+    char error[128];        /* why the phase could not go on, "" if it could */
+    struct results results; /* atomic, each of its numbers */
 };
 
 static inline bool is_stopped(const struct worker *w)
@@ -108,9 +108,15 @@ static inline bool is_stopped(const struct worker *w)
     return __atomic_load_n(&w->stop, __ATOMIC_RELAXED);
 }
 
+/* Progress reads the counters; a relaxed store costs what a plain one does. */
 static inline void count(struct worker *w, enum counter c, uint64_t n)
 {
-    w->results.counter[c] += n;
+    __atomic_store_n(&w->results.counter[c], w->results.counter[c] + n, __ATOMIC_RELAXED);
+}
+
+static inline void count_up(struct worker *w, int n)
+{
+    __atomic_store_n(&w->up, w->up + (uint32_t)n, __ATOMIC_RELAXED);
 }
 
 /* A worker with its queues; NULL after saying why not. Main lcore. */

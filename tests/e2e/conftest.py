@@ -1,4 +1,5 @@
-"""Fixtures of the end-to-end tests. Programs come from $JETPLANE_BUILD and $JETPLANE_SANITIZE."""
+"""Fixtures of the end-to-end tests. Programs come from $JETPLANE_BUILD, $JETPLANE_SANITIZE and
+$JETPLANE_THREADS."""
 
 import pathlib
 import sys

@@ -28,6 +28,7 @@ from vlan import VlanInterface
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("JETPLANE_BUILD", ROOT / "build"))
+THREADS = pathlib.Path(os.environ.get("JETPLANE_THREADS", ROOT / "build/threads"))
 SANITIZED = pathlib.Path(os.environ.get("JETPLANE_SANITIZE", ROOT / "build/sanitize"))
 # For Python; that of another build where BUILD is a sanitizer's, which Python cannot load.
 os.environ.setdefault("JETPLANE_LIBRARY", str(BUILD / "client/libjetplane.so.0"))
@@ -227,10 +228,10 @@ class Plane:
             "/usr/bin/python3", str(client), "--kem", self.kem.helper, "--server", SERVER[version], *map(str, arguments)
         ))
 
-    def start_jetgen(self, script, *arguments, options=(), port=0):
+    def start_jetgen(self, script, *arguments, options=(), port=0, program=None):
         """Over a memif port, with real handshakes; `arguments` are the script's, as key=value."""
         command = [
-            self.build / "pktgen/jetgen", "--json", "--no-huge", "--idle-sleep", "50", "--queues", self.queues,
+            *(program or [self.build / "pktgen/jetgen"]), "--json", "--no-huge", "--idle-sleep", "50", "--queues", self.queues,
             "--name", f"{self.folder.name}-gen{port}", "--device", self._memif("client", port),
             "--target", MEMIF_SERVER.format(port + 1), "--identity", self.identity().hex(), *options,
             ROOT / "pktgen/scripts" / script, *arguments,

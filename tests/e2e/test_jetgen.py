@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from host import wait_for
-from plane import BUILD, MEMIF_SERVER
+from plane import BUILD, MEMIF_SERVER, ROOT, THREADS
 from stats import Stats
 
 PATIENT = {"reorder_timeout_us": 1000000, "fec_expire_us": 2000000}  # a slow machine changes nothing
@@ -142,6 +142,26 @@ def test_an_interrupt_ends_a_flood(make_plane, tmp_path):
     generator.process.terminate()
     assert generator.process.wait(30) == 130 and "interrupted" in generator.text()
     assert "not reached" not in generator.text()
+
+
+@pytest.mark.parametrize("script, arguments", [
+    ("mixed-garbage.lua", ("seconds=2", "rate=2000", "sessions=40")), ("handshake-flood.lua", ("seconds=1", "rate=2000")),
+    ("lossy-fec.lua", ("blocks=10", "rate=5000", "drain=3")),
+])
+def test_threads(make_plane, monkeypatch, script, arguments):
+    """Two workers and the main lcore, which shows their progress, under ThreadSanitizer."""
+    program = THREADS / "tests/pktgen/jetgen_ordered"
+    if not program.exists():
+        pytest.skip("no jetgen for ThreadSanitizer: scripts/test threads builds it")
+    here = ["setarch", "-R"]  # the sanitizer does not start where a kernel scatters addresses widely
+    if subprocess.run([*here, "true"], capture_output=True).returncode != 0:
+        here = []
+    # To name functions it would unmap memory, and wait for workers in it that wait for the sanitizer.
+    suppressions = ROOT / "tests/pktgen/tsan.supp"
+    monkeypatch.setenv("TSAN_OPTIONS", f"halt_on_error=1:symbolize=0:suppressions={suppressions}")
+    plane = make_plane(queues=2, memif=True, **PATIENT)
+    found = plane.wait_jetgen(plane.start_jetgen(script, *arguments, options=["--lcores", 2], program=[*here, program]))
+    assert found["tx_packets"] > 1000
 
 
 @pytest.mark.parametrize("when", [1, 3])
