@@ -23,17 +23,19 @@ PROBE = bytes([w.PING]) + bytes(4)  # with PADDING, so that its packet may be an
 class Bulk:
     """A jetperf without end, which says four times a second how far it is."""
 
-    def __init__(self, plane, way):
-        self.plane, self.way, self.said, self.lives, self.bytes = plane, way, [], 0, 0
-        service, *self.options = SERVICES[way]
-        self.address, self.key = f"{SERVER[4]}:{PORTS[service]}", plane.identity().hex()
+    def __init__(self, plane, way, *options):
+        self.plane, self.way, self.options, self.said, self.lives, self.bytes = plane, way, options, [], 0, 0
         self.start()
+
+    @classmethod
+    def of_plane(cls, plane, way):
+        service, *options = SERVICES[way]
+        return cls(plane, way, "-c", f"{SERVER[4]}:{PORTS[service]}", "--key", plane.identity().hex(), "--service", *options)
 
     def start(self):
         self.lives, self.read = self.lives + 1, 0
         self.program = self.plane.client_host.start(
-            f"jetperf {self.way}", BUILD / "client/tools/jetperf", "-c", self.address, "--key", self.key, "--service",
-            *self.options, "-P", 8, "-t", 86400, "-i", 0.25, log=self.plane.folder / f"{self.way}-{self.lives}.log")
+            f"jetperf {self.way}", BUILD / "client/tools/jetperf", *self.options, "-P", 8, "-t", 86400, "-i", 0.25, log=self.plane.folder / f"{self.way}-{self.lives}.log")
 
     def __repr__(self):
         return f"{self.way} in its life {self.lives}, which says {self.program.text()[-1000:]!r}"
@@ -59,6 +61,26 @@ class Bulk:
             self.said.append(reason)
         program.log.unlink()
         self.start()
+
+
+class Listener:
+    """A server that is no data plane: jetperf -s among the clients, of one identity in all its lives."""
+
+    def __init__(self, plane):
+        self.plane, self.identity = plane, plane.folder / "listener.key"
+        self.start()
+        said = self.program.text()
+        self.address, self.key = re.search(r"^listening on (\S+)", said)[1], re.search(r"^key (\S+)", said, re.M)[1]
+
+    def start(self):
+        self.program = self.plane.client_host.start(
+            "jetperf -s", BUILD / "client/tools/jetperf", "-s", "-l", "127.0.0.1:4600", "--identity", self.identity,
+            log=self.plane._log("listener"))
+        wait_for(lambda: self.program.said("key "), 10, "jetperf -s")
+
+    def close(self):
+        self.program.kill()
+        self.identity.unlink()
 
 
 class Light:
@@ -121,11 +143,15 @@ class Light:
 
 
 class Crowd:
-    """Leaves when its `with` ends."""
+    """Leaves when its `with` ends. listener: some are at work with one of their own."""
 
-    def __init__(self, plane):
+    def __init__(self, plane, listener=False):
         self.plane = plane
-        self.bulk = {way: Bulk(plane, way) for way in SERVICES}
+        self.bulk = {way: Bulk.of_plane(plane, way) for way in SERVICES}
+        self.listener = Listener(plane) if listener else None
+        if listener:
+            self.bulk["guest"] = Bulk(plane, "guest", "-c", self.listener.address, "--key", self.listener.key, "--echo",
+                                      "--rate", 500, "--size", "16K")
         self.light = [Light(plane, w.AES256_GCM, 4), Light(plane, w.CHACHA20_POLY1305, 6)]
 
     def run(self, seconds):
@@ -183,6 +209,8 @@ class Crowd:
     def __exit__(self, *_):
         for bulk in self.bulk.values():
             bulk.program.kill()
+        if self.listener:
+            self.listener.close()
         for light in self.light:
             with contextlib.suppress(OSError):
                 light.session.close()

@@ -56,6 +56,16 @@ def kill_client(plane, crowd, rng):
     any_client(crowd, rng).kill()
 
 
+def kill_listener(plane, crowd, rng):
+    crowd.listener.program.kill()
+    crowd.run(rng.uniform(0, 1))
+    crowd.listener.start()
+
+
+def stop_listener(plane, crowd, rng):
+    stop_for(crowd, crowd.listener.program, rng.uniform(0.01, 3))
+
+
 def stop_jetplaned(plane, crowd, rng):
     stop_for(crowd, plane.daemon, rng.uniform(0.01, 4))
 
@@ -88,9 +98,11 @@ def kill_jetplane_dp_while_stopped(plane, crowd, rng):
     kill_jetplane_dp(plane, crowd, rng)
 
 
-UNNOTICED = (kill_jetplaned, kill_jetplaned_while_stopped, stop_jetplaned, stop_jetplane_dp, stop_client, kill_client)
-NOTICED = (kill_jetplane_dp, kill_jetplane_dp_while_stopped, kill_both)
+UNNOTICED = (kill_jetplaned, kill_jetplaned_while_stopped, stop_jetplaned, stop_jetplane_dp, stop_client, kill_client,
+             stop_listener)
+NOTICED = (kill_jetplane_dp, kill_jetplane_dp_while_stopped, kill_both, kill_listener)
 EITHER = (stop_jetplane_dp_for_long, stop_client_for_long)
+FAULTS = UNNOTICED + NOTICED + EITHER
 
 
 def files_of(plane):
@@ -127,7 +139,7 @@ def torment(plane, crowd, rng):
     took, calm = collections.defaultdict(list), True
     until, bag, struck = time.monotonic() + SECONDS, [], set()
     while time.monotonic() < until or not struck & set(NOTICED):
-        bag = bag or rng.sample(UNNOTICED + NOTICED + EITHER, 11)  # each once, then each once more
+        bag = bag or rng.sample(FAULTS, len(FAULTS))  # each once, then each once more
         fault = bag.pop()
         struck.add(fault)
         crowd.run(rng.uniform(0, 0.5))
@@ -159,7 +171,7 @@ def test_killed_and_stopped_at_random(make_plane, capsys):
     plane = make_plane(control={"idle_timeout_ms": IDLE_MS}, listeners=LISTENERS, max_streams=256,
                        full={"sessions": 256})
     before, files = rest(plane), files_of(plane)
-    with Crowd(plane) as crowd:
+    with Crowd(plane, listener=True) as crowd:
         crowd.recover(PATIENCE)
         took = torment(plane, crowd, random.Random(SEED))
         with capsys.disabled():
