@@ -47,6 +47,8 @@ void congestion_on_sent(struct congestion *c, struct sent_packet *p, uint64_t no
     if (c->in_flight == 0)
         c->first_sent_at = c->delivered_at = now;
     c->in_flight += p->bytes;
+    if (c->in_flight > c->peak)
+        c->peak = c->in_flight;
     c->sent_end = p->order + 1;
     p->delivered = c->delivered;
     p->delivered_age = (uint32_t)(now - c->delivered_at);
@@ -67,9 +69,27 @@ struct congestion_sample congestion_begin(const struct congestion *c, uint64_t n
     return (struct congestion_sample){.now = now, .was_in_flight = c->in_flight};
 }
 
+/* p, acknowledged now, may be the first of a new round trip. */
+static void follow_peak(struct congestion *c, const struct sent_packet *p)
+{
+    if (p->order < c->peak_end)
+        return;
+    c->was_peak = c->peak;
+    c->peak = c->in_flight;
+    c->peak_end = c->sent_end;
+}
+
+/* RFC 9002 section 7.8: a window half of which was never used for a round trip or two, because of
+ * the peer's limits or this machine's, says nothing about the path, and does not grow. */
+static bool is_used(const struct congestion *c)
+{
+    return c->cwnd <= 2 * (c->peak > c->was_peak ? c->peak : c->was_peak);
+}
+
 void congestion_acked(struct congestion *c, struct congestion_sample *s,
                       const struct sent_packet *p)
 {
+    follow_peak(c, p);
     c->delivered += p->bytes;
     c->delivered_at = s->now;
     c->first_sent_at = p->sent_at;
@@ -85,7 +105,7 @@ void congestion_acked(struct congestion *c, struct congestion_sample *s,
     s->app_limited = (p->flags & SENT_APP_LIMITED) != 0;
     if (!(p->flags & SENT_LOST)) {
         c->in_flight -= p->bytes;
-        if (!s->app_limited && p->order >= c->event_end)
+        if (is_used(c) && !s->app_limited && p->order >= c->event_end)
             s->growing += p->bytes;
     } else if (p->order >= c->event_start && c->event_lost > 0 && --c->event_lost == 0) {
         s->undo = true;

@@ -25,6 +25,9 @@ struct congestion {
     uint64_t pacing_rate;   /* 0: unknown yet, no limit */
     uint32_t cwnd;          /* bytes */
     uint32_t in_flight;     /* bytes */
+    uint32_t peak;          /* the most of them since a round trip began ... */
+    uint32_t was_peak;      /* ... and in the one before */
+    uint64_t peak_end;      /* the order whose acknowledgement begins the next round trip */
     uint32_t packet;        /* bytes of a full one */
     uint32_t lost;          /* bytes ever, modulo 2^32 */
     uint64_t delivered;     /* bytes ever */
@@ -47,7 +50,8 @@ struct congestion_sample {
     uint64_t now;
     uint32_t was_in_flight; /* bytes, before it */
     uint32_t acked;         /* bytes */
-    uint32_t growing;       /* of them, sent since the last congestion event and not app-limited */
+    uint32_t growing;       /* of them, what makes a window grow: it was used, and they were sent
+                               since the last congestion event and not app-limited */
     uint32_t acked_packets, lost_packets;
     uint64_t newest_acked, newest_lost; /* their order, if there are any */
     uint32_t rtt;        /* us, of the newest packet acknowledged, the peer's delay included */

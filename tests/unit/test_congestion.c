@@ -220,18 +220,44 @@ static void app_limited_is_marked(void **state)
     uint32_t cwnd = f->c.cwnd;
 
     (void)state;
-    send(f);
-    send(f);
+    for (int i = 0; i < 8; i++)
+        send(f);
     congestion_app_limited(&f->c);
-    assert_false(f->p[1].flags & SENT_APP_LIMITED);
+    assert_false(f->p[7].flags & SENT_APP_LIMITED);
     assert_true(send(f)->flags & SENT_APP_LIMITED);
     f->now += RTT;
-    feedback(f, 0, 2); /* these were not */
-    assert_int_equal(f->c.cwnd, cwnd + 2 * PACKET);
+    feedback(f, 0, 8); /* these were not */
+    assert_int_equal(f->c.cwnd, cwnd + 8 * PACKET);
     s = feedback(f, 0, 1);
     assert_true(s.app_limited);
-    assert_int_equal(f->c.cwnd, cwnd + 2 * PACKET);
+    assert_int_equal(f->c.cwnd, cwnd + 8 * PACKET);
     assert_false(send(f)->flags & SENT_APP_LIMITED); /* the limited ones are through */
+}
+
+/* Half of the window is not used, though nobody says that it is the application: it stays. */
+static void unused_windows_stay(void **state)
+{
+    static const char *const algorithms[] = {"newreno", "cubic"};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct flow *f = flow_of(algorithms[i]);
+        unsigned before;
+
+        while (window(f) < 100)
+            round_trip(f, 0);
+        for (int n = 0; n < 50; n++) {
+            before = window(f);
+            for (int k = 0; k < 30; k++)
+                send(f);
+            f->now += RTT;
+            feedback(f, 0, 30);
+        }
+        assert_int_equal(window(f), before);
+        assert_in_range(before, 100, 200);
+        round_trip(f, 0);
+        assert_true(window(f) > before);
+    }
 }
 
 /* What was in flight when the application paused is all lost: that prolongs no pause. */
@@ -774,6 +800,7 @@ int main(void)
         cmocka_unit_test(squeezed_acks_are_no_rate),
         cmocka_unit_test(squeezed_sends_are_no_rate),
         cmocka_unit_test(app_limited_is_marked),
+        cmocka_unit_test(unused_windows_stay),
         cmocka_unit_test(losses_prolong_no_pause),
         cmocka_unit_test(larger_packets_fit_the_window),
         cmocka_unit_test(losses_of_one_round_are_one_event),
