@@ -166,6 +166,7 @@ int worker_run(void *arg)
     if (ret != 0) {
         snprintf(w->error, sizeof(w->error), "%s", strerror(-ret));
         __atomic_store_n(&w->over, true, __ATOMIC_RELAXED);
+        __atomic_store_n(&w->halted, true, __ATOMIC_RELEASE);
         return ret;
     }
     for (; !all_over(w, kind); next_turn(w)) {

@@ -35,7 +35,8 @@ class Bulk:
     def start(self):
         self.lives, self.read = self.lives + 1, 0
         self.program = self.plane.client_host.start(
-            f"jetperf {self.way}", BUILD / "client/tools/jetperf", *self.options, "-P", 8, "-t", 86400, "-i", 0.25, log=self.plane.folder / f"{self.way}-{self.lives}.log")
+            f"jetperf {self.way}", BUILD / "client/tools/jetperf", *self.options, "-P", 8, "-t", 86400, "-i", 0.25,
+            log=self.plane.folder / f"{self.way}-{self.lives}.log")
 
     def __repr__(self):
         return f"{self.way} in its life {self.lives}, which says {self.program.text()[-1000:]!r}"
@@ -70,7 +71,8 @@ class Listener:
         self.plane, self.identity = plane, plane.folder / "listener.key"
         self.start()
         said = self.program.text()
-        self.address, self.key = re.search(r"^listening on (\S+)", said)[1], re.search(r"^key (\S+)", said, re.M)[1]
+        self.address = re.search(r"^listening on (\S+)", said)[1]
+        self.key = re.search(r"^key (\S+)", said, re.M)[1]
 
     def start(self):
         self.program = self.plane.client_host.start(

@@ -28,7 +28,7 @@ from vlan import VlanInterface
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("JETPLANE_BUILD", ROOT / "build"))
-THREADS = pathlib.Path(os.environ.get("JETPLANE_THREADS", ROOT / "build/threads"))
+THREADS = os.environ.get("JETPLANE_THREADS")
 SANITIZED = pathlib.Path(os.environ.get("JETPLANE_SANITIZE", ROOT / "build/sanitize"))
 # For Python; that of another build where BUILD is a sanitizer's, which Python cannot load.
 os.environ.setdefault("JETPLANE_LIBRARY", str(BUILD / "client/libjetplane.so.0"))

@@ -430,6 +430,7 @@ static void end(void)
     close(fz.data_plane);
     if (fz.relay >= 0)
         close(fz.relay);
+    fz.data_plane = fz.relay = -1; /* the daemon may get the numbers */
     for (unsigned i = 0; i < END_TURNS && !at_rest(); i++)
         run(); /* it reads what was said before, some at a time */
     FUZZ_CHECK(at_rest());
