@@ -25,7 +25,7 @@ struct congestion {
     uint64_t pacing_rate;   /* 0: unknown yet, no limit */
     uint32_t cwnd;          /* bytes */
     uint32_t in_flight;     /* bytes */
-    uint32_t peak;          /* the most of them since a round trip began ... */
+    uint32_t peak;          /* how much of cwnd was used since a round trip began ... */
     uint32_t was_peak;      /* ... and in the one before */
     uint64_t peak_end;      /* the order whose acknowledgement begins the next round trip */
     uint32_t packet;        /* bytes of a full one */
@@ -94,6 +94,11 @@ static inline bool congestion_has_room(const struct congestion *c)
 }
 /* p, with its bytes set, is being sent. */
 void congestion_on_sent(struct congestion *c, struct sent_packet *p, uint64_t now);
+/* The pacer holds back what there is room for: that is a use of the window, too. */
+static inline void congestion_paced(struct congestion *c)
+{
+    c->peak = c->cwnd;
+}
 /* The application has nothing to send although there is room. */
 void congestion_app_limited(struct congestion *c);
 struct congestion_sample congestion_begin(const struct congestion *c, uint64_t now);

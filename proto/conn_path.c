@@ -183,6 +183,21 @@ bool path_failing(const struct conn *c, const struct conn_path *path)
     return path->loss.probe_count >= PROBES_FAILING && best_rank(c) < RANK_FAILING;
 }
 
+/* Whether congestion control lets a packet leave; *at: no later than when its pacer will. */
+static bool has_turn(struct conn_path *path, uint64_t now, uint64_t *at)
+{
+    uint64_t pace;
+
+    if (!congestion_has_room(&path->congestion))
+        return false;
+    pace = pacer_deadline(&path->pacer, path->congestion.pacing_rate);
+    if (pace <= now)
+        return true;
+    congestion_paced(&path->congestion);
+    *at = smaller(*at, pace);
+    return false;
+}
+
 struct conn_path *path_choose(struct conn *c, uint64_t now, uint64_t *at)
 {
     struct conn_path *best = NULL;
@@ -190,14 +205,9 @@ struct conn_path *path_choose(struct conn *c, uint64_t now, uint64_t *at)
 
     for (unsigned i = 0; i < CONN_PATHS; i++) {
         struct conn_path *path = &c->path[i];
-        uint64_t pace;
 
-        if (!is_usable(c, path) || rank_of(path) != rank || !congestion_has_room(&path->congestion))
-            continue;
-        pace = pacer_deadline(&path->pacer, path->congestion.pacing_rate);
-        if (pace > now)
-            *at = smaller(*at, pace);
-        else if (!best || path->share < best->share)
+        if (is_usable(c, path) && rank_of(path) == rank && has_turn(path, now, at) &&
+            (!best || path->share < best->share))
             best = path;
     }
     if (best) { /* what it could not use before is not saved up */
@@ -210,12 +220,13 @@ struct conn_path *path_choose(struct conn *c, uint64_t now, uint64_t *at)
 struct conn_path *path_next_copy(struct conn *c, const struct conn_path *path,
                                  const struct conn_path *after, uint32_t bytes, uint64_t now)
 {
+    uint64_t at = UINT64_MAX;
+
     for (unsigned i = after ? path_index(c, after) + 1 : 0; i < CONN_PATHS; i++) {
         struct conn_path *copy = &c->path[i];
 
         if (copy != path && copy->use == PATH_DUPLICATE && is_usable(c, copy) &&
-            path_room(copy) >= bytes && congestion_has_room(&copy->congestion) &&
-            pacer_deadline(&copy->pacer, copy->congestion.pacing_rate) <= now)
+            path_room(copy) >= bytes && has_turn(copy, now, &at))
             return copy;
     }
     return NULL;

@@ -101,8 +101,10 @@ static void pump(struct bulk *b)
 
     while (has_data(b) && congestion_has_room(&b->congestion) && b->sent.count < b->sent.max) {
         at = pacer_deadline(&b->pacer, b->congestion.pacing_rate);
-        if (at > now)
+        if (at > now) {
+            congestion_paced(&b->congestion);
             break;
+        }
         at = UINT64_MAX;
         send_chunk(b, next_chunk(b));
     }

@@ -255,6 +255,10 @@ static void unused_windows_stay(void **state)
         }
         assert_int_equal(window(f), before);
         assert_in_range(before, 100, 200);
+        send(f);
+        congestion_paced(&f->c); /* that is another matter */
+        feedback(f, 0, 1);
+        assert_true(window(f) > before);
         round_trip(f, 0);
         assert_true(window(f) > before);
     }
