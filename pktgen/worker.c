@@ -154,21 +154,11 @@ static void next_turn(struct worker *w)
     __atomic_store_n(&w->turns, w->turns + 1, __ATOMIC_RELEASE);
 }
 
-int worker_run(void *arg)
+/* The phase, until all workers are through it. */
+static void play(struct worker *w, const struct kind *kind)
 {
-    struct worker *w = arg;
-    const struct kind *kind = kinds[w->g->phase->kind];
     unsigned idle = 0;
-    int ret;
 
-    begin(w);
-    ret = kind->begin(w);
-    if (ret != 0) {
-        snprintf(w->error, sizeof(w->error), "%s", strerror(-ret));
-        __atomic_store_n(&w->over, true, __ATOMIC_RELAXED);
-        __atomic_store_n(&w->halted, true, __ATOMIC_RELEASE);
-        return ret;
-    }
     for (; !all_over(w, kind); next_turn(w)) {
         idle = turn(w, kind) ? 0 : idle + 1;
         if (idle > IDLE_TURNS && w->g->options.idle_sleep_us > 0)
@@ -176,6 +166,22 @@ int worker_run(void *arg)
     }
     kind->end(w);
     flush_all(w);
+}
+
+int worker_run(void *arg)
+{
+    struct worker *w = arg;
+    const struct kind *kind = kinds[w->g->phase->kind];
+    int ret;
+
+    begin(w);
+    ret = kind->begin(w);
+    if (ret == 0) {
+        play(w, kind);
+    } else {
+        snprintf(w->error, sizeof(w->error), "%s", strerror(-ret));
+        __atomic_store_n(&w->over, true, __ATOMIC_RELAXED);
+    }
     __atomic_store_n(&w->halted, true, __ATOMIC_RELEASE);
-    return 0;
+    return ret;
 }
