@@ -3,11 +3,9 @@
 #ifndef TESTS_CONGESTION_FIXTURE_H
 #define TESTS_CONGESTION_FIXTURE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "congestion.h"
-#include "pacer.h"
 
 enum { MS = 1000, PACKET = 1000, RTT = 100 * MS, PACKETS = 8192 };
 
@@ -16,14 +14,8 @@ struct flow {
     struct congestion c;
     struct rtt rtt;
     uint64_t now;
-    uint64_t link_free; /* bottleneck's, see drive */
-    uint64_t detour;    /* us more than RTT */
-    uint64_t queue;     /* us of it that the bottleneck holds; 0: any */
-    bool dropped[PACKETS];
-    struct pacer pacer;
     unsigned first, next;
     struct sent_packet p[PACKETS];
-    uint64_t acked_at[PACKETS];
 };
 
 static struct flow flow;

@@ -9,19 +9,36 @@
 #include <cmocka.h>
 
 #include "congestion_fixture.h"
+#include "pacer.h"
+
+/* What packets leave through, and when they are acknowledged. */
+static struct {
+    struct pacer pacer;
+    uint64_t free_at;
+    uint64_t detour; /* us more than RTT */
+    uint64_t queue;  /* us of it that the bottleneck holds; 0: any */
+    bool dropped[PACKETS];
+    uint64_t acked_at[PACKETS];
+} bottleneck;
+
+static struct flow *begin(void)
+{
+    memset(&bottleneck, 0, sizeof(bottleneck));
+    return flow_of("bbr");
+}
 
 /* A packet leaves through a bottleneck of `rate` bytes per second. */
 static void depart(struct flow *f, uint64_t rate)
 {
     unsigned i = f->next % PACKETS;
 
-    pacer_on_sent(&f->pacer, f->c.pacing_rate, PACKET, f->now);
-    if (f->link_free < f->now)
-        f->link_free = f->now;
-    f->dropped[i] = f->queue > 0 && f->link_free > f->now + f->queue;
-    if (!f->dropped[i])
-        f->link_free += PACKET * 1000000ull / rate;
-    f->acked_at[i] = f->link_free + RTT + f->detour;
+    pacer_on_sent(&bottleneck.pacer, f->c.pacing_rate, PACKET, f->now);
+    if (bottleneck.free_at < f->now)
+        bottleneck.free_at = f->now;
+    bottleneck.dropped[i] = bottleneck.queue > 0 && bottleneck.free_at > f->now + bottleneck.queue;
+    if (!bottleneck.dropped[i])
+        bottleneck.free_at += PACKET * 1000000ull / rate;
+    bottleneck.acked_at[i] = bottleneck.free_at + RTT + bottleneck.detour;
     send(f);
 }
 
@@ -34,15 +51,15 @@ static void drive(struct flow *f, uint64_t rate, uint64_t us, unsigned lose_one_
     while (f->now < end) {
         unsigned i = f->first % PACKETS;
 
-        ack = f->first < f->next ? f->acked_at[i] : UINT64_MAX;
-        pace =
-            congestion_has_room(&f->c) ? pacer_deadline(&f->pacer, f->c.pacing_rate) : UINT64_MAX;
+        ack = f->first < f->next ? bottleneck.acked_at[i] : UINT64_MAX;
+        pace = congestion_has_room(&f->c) ? pacer_deadline(&bottleneck.pacer, f->c.pacing_rate)
+                                          : UINT64_MAX;
         if (pace < ack) {
             f->now = pace > f->now ? pace : f->now;
             depart(f, rate);
         } else {
-            bool lost =
-                f->dropped[i] || (lose_one_in > 0 && f->first % lose_one_in == lose_one_in - 1);
+            bool lost = bottleneck.dropped[i] ||
+                        (lose_one_in > 0 && f->first % lose_one_in == lose_one_in - 1);
 
             f->now = ack;
             rtt_update(&f->rtt, ack - f->p[i].sent_at, 0);
@@ -55,7 +72,7 @@ enum { RATE = 1000000 }; /* 1000 packets a second, 100 a round trip */
 
 static void bbr_finds_the_path(void **state)
 {
-    struct flow *f = flow_of("bbr");
+    struct flow *f = begin();
     struct cc_bbr *b = &f->c.bbr;
 
     (void)state;
@@ -74,13 +91,13 @@ static void bbr_finds_the_path(void **state)
 
 static void bbr_visits_every_phase(void **state)
 {
-    struct flow *f = flow_of("bbr");
+    struct flow *f = begin();
     unsigned seen = 0, least = UINT32_MAX;
 
     (void)state;
     for (int i = 0; i < 3000; i++) {
         drive(f, RATE, 5 * MS, 0);
-        f->detour = i > 500 ? 20 * MS : 0;
+        bottleneck.detour = i > 500 ? 20 * MS : 0;
         seen |= 1u << f->c.bbr.phase;
         if (f->c.bbr.phase == BBR_PROBE_RTT && f->c.in_flight < least)
             least = f->c.in_flight;
@@ -92,7 +109,7 @@ static void bbr_visits_every_phase(void **state)
 
 static void bbr_follows_the_path(void **state)
 {
-    struct flow *f = flow_of("bbr");
+    struct flow *f = begin();
 
     (void)state;
     drive(f, RATE, 3000 * MS, 0);
@@ -105,10 +122,10 @@ static void bbr_follows_the_path(void **state)
 
 static void bbr_falls_back_at_once(void **state)
 {
-    struct flow *f = flow_of("bbr");
+    struct flow *f = begin();
 
     (void)state;
-    f->queue = 50 * MS;
+    bottleneck.queue = 50 * MS;
     drive(f, RATE, 1500 * MS, 0);
     while (f->c.bbr.phase != BBR_CRUISE)
         drive(f, RATE, 5 * MS, 0);
@@ -120,11 +137,11 @@ static void bbr_falls_back_at_once(void **state)
 
 static void bbr_leaves_headroom(void **state)
 {
-    struct flow *f = flow_of("bbr");
+    struct flow *f = begin();
     unsigned cruises = 0;
 
     (void)state;
-    f->queue = 20 * MS;
+    bottleneck.queue = 20 * MS;
     drive(f, RATE, 3000 * MS, 0);
     assert_true(f->c.bbr.inflight_hi < UINT32_MAX); /* startup lost too much */
     for (int i = 0; i < 1000; i++) {
@@ -139,7 +156,7 @@ static void bbr_leaves_headroom(void **state)
 
 static void bbr_bears_some_loss(void **state)
 {
-    struct flow *f = flow_of("bbr");
+    struct flow *f = begin();
 
     (void)state;
     drive(f, RATE, 10000 * MS, 40); /* 2.5 % */
@@ -153,7 +170,7 @@ static void bbr_bears_some_loss(void **state)
 
 static void bbr_heeds_marks(void **state)
 {
-    struct flow *f = flow_of("bbr");
+    struct flow *f = begin();
     struct congestion_sample s;
     uint32_t before;
 
@@ -178,7 +195,7 @@ static void bbr_heeds_marks(void **state)
 
 static void bbr_persistent_congestion(void **state)
 {
-    struct flow *f = flow_of("bbr");
+    struct flow *f = begin();
     struct congestion_sample s;
 
     (void)state;

@@ -11,6 +11,7 @@
 
 #include "congestion_fixture.h"
 #include "loss.h"
+#include "pacer.h"
 
 static_assert(sizeof(struct rtt) + sizeof(struct loss) + sizeof(struct congestion) +
                       sizeof(struct pacer) <=
