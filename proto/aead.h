@@ -80,12 +80,6 @@ const char *aead_alg_name(enum aead_alg alg);
 int aead_key_init(struct aead *aead, struct aead_key *key, enum aead_alg alg,
                   const uint8_t material[AEAD_MATERIAL_LEN]);
 void aead_key_wipe(struct aead_key *key);
-/* It will be used soon: have what every packet needs of it, the round keys, fetched. */
-static inline void aead_key_expect(const struct aead_key *key)
-{
-    for (unsigned at = 0; at < 256; at += 64)
-        __builtin_prefetch(key->expanded + at);
-}
 
 /* Seal or open n <= AEAD_BURST_MAX packets, of any mix of keys and algorithms. Open compares tags
  * in constant time and sets ok. Neither allocates nor fails. */

@@ -83,32 +83,44 @@ static void expand(struct aead *aead, struct aead_key *key, const uint8_t secret
 }
 
 enum {
-    AHEAD = 8,
+    LINE = 64,
     ROUND_KEYS = offsetof(struct gcm_key_data, ghash_keys),
     GHASH_KEYS = sizeof(((struct gcm_key_data *)0)->ghash_keys),
+    TEXT_AHEAD = 16 * LINE, /* as many lines as a core has under way; it sees the rest coming */
 };
 
-/* Many sessions' keys do not fit the caches: have what a text of len bytes needs of one fetched
- * while those before it are worked on. That is the round keys and, with vector AES, as many powers
- * of the hash key as the text has blocks, which are at the end. */
-static void prefetch_key(const struct aead_key *key, uint32_t len)
+/* GCC takes a function that only prefetches for one without effects and drops calls to it, unless
+ * they are inlined before it looks. */
+#define PREFETCHES static inline __attribute__((always_inline)) void
+
+PREFETCHES prefetch(const uint8_t *from, const uint8_t *end)
+{
+    for (const uint8_t *line = from - (uintptr_t)from % LINE; line < end; line += LINE)
+        __builtin_prefetch(line);
+}
+
+/* What a text of len bytes needs of a key: the round keys and, with vector AES, as many powers of
+ * the hash key as the text has blocks, which are at the end. */
+PREFETCHES prefetch_key(const struct aead_key *key, uint32_t len)
 {
     const uint8_t *end = key->expanded + ROUND_KEYS + GHASH_KEYS;
     uint32_t powers = len + 2 * 16 < GHASH_KEYS ? len + 2 * 16 : GHASH_KEYS;
 
-    for (uint32_t at = 0; at < ROUND_KEYS; at += 64)
-        __builtin_prefetch(key->expanded + at);
-    for (const uint8_t *line = end - powers; line < end; line += 64)
-        __builtin_prefetch(line);
+    prefetch(key->expanded, key->expanded + ROUND_KEYS);
+    prefetch(end - powers, end);
 }
 
-/* Texts follow each other: fetch the key of one some further on, unless it is the same. */
-static void prefetch_ahead(const struct aead_text *texts, unsigned i, unsigned n)
+/* Have what the next text needs fetched while this one is worked on: many sessions' keys do not fit
+ * the caches, and a burst of long texts not the first. */
+PREFETCHES prefetch_next(const struct aead_text *t, const struct aead_text *end)
 {
-    const struct aead_text *t = &texts[i + AHEAD];
+    const struct aead_text *next = t + 1;
 
-    if (i + AHEAD < n && t->key != t[-1].key)
-        prefetch_key(t->key, t->len);
+    if (next == end)
+        return;
+    if (next->key != t->key)
+        prefetch_key(next->key, next->len);
+    prefetch(next->text, next->text + (next->len < TEXT_AHEAD ? next->len : TEXT_AHEAD));
 }
 
 static void submit_chacha(IMB_MGR *mgr, const struct aead_text *t, uint8_t *tag,
@@ -143,19 +155,24 @@ static void seal(struct aead *aead, const struct aead_text *texts, unsigned n)
     IMB_MGR *mgr = mgr_of(aead);
     struct gcm_context_data gcm;
 
-    for (unsigned i = 0; i < n; i++) {
-        const struct aead_text *t = &texts[i];
+    for (const struct aead_text *t = texts, *end = texts + n; t < end; t++) {
         uint8_t *tag = t->text + t->len;
 
-        prefetch_ahead(texts, i, n);
-        if (t->key->alg == AEAD_AES256_GCM)
-            IMB_AES256_GCM_ENC(mgr, gcm_key(t->key), &gcm, t->text, t->text, t->len, t->nonce,
-                               t->aad, t->aad_len, tag, AEAD_TAG_LEN);
-        else
+        if (t->key->alg != AEAD_AES256_GCM) {
             submit_chacha(mgr, t, tag, IMB_DIR_ENCRYPT);
+            continue;
+        }
+        prefetch_next(t, end);
+        IMB_AES256_GCM_ENC(mgr, gcm_key(t->key), &gcm, t->text, t->text, t->len, t->nonce, t->aad,
+                           t->aad_len, tag, AEAD_TAG_LEN);
     }
     while (IMB_FLUSH_JOB(mgr))
         ;
+}
+
+static bool tag_ok(const struct aead_text *t, const uint8_t tag[AEAD_TAG_LEN])
+{
+    return crypto_verify_16(tag, t->text + t->len) == 0;
 }
 
 static void open_texts(struct aead *aead, struct aead_text *texts, unsigned n)
@@ -163,21 +180,28 @@ static void open_texts(struct aead *aead, struct aead_text *texts, unsigned n)
     IMB_MGR *mgr = mgr_of(aead);
     struct gcm_context_data gcm;
     uint8_t tags[AEAD_BURST_MAX][AEAD_TAG_LEN];
+    unsigned jobs = 0;
 
-    for (unsigned i = 0; i < n; i++) {
-        struct aead_text *t = &texts[i];
+    for (struct aead_text *t = texts, *end = texts + n; t < end; t++) {
+        uint8_t *tag = tags[t - texts];
 
-        prefetch_ahead(texts, i, n);
-        if (t->key->alg == AEAD_AES256_GCM)
-            IMB_AES256_GCM_DEC(mgr, gcm_key(t->key), &gcm, t->text, t->text, t->len, t->nonce,
-                               t->aad, t->aad_len, tags[i], AEAD_TAG_LEN);
-        else
-            submit_chacha(mgr, t, tags[i], IMB_DIR_DECRYPT);
+        if (t->key->alg != AEAD_AES256_GCM) {
+            submit_chacha(mgr, t, tag, IMB_DIR_DECRYPT);
+            jobs++;
+            continue;
+        }
+        prefetch_next(t, end);
+        IMB_AES256_GCM_DEC(mgr, gcm_key(t->key), &gcm, t->text, t->text, t->len, t->nonce, t->aad,
+                           t->aad_len, tag, AEAD_TAG_LEN);
+        t->ok = tag_ok(t, tag);
     }
+    if (jobs == 0)
+        return;
     while (IMB_FLUSH_JOB(mgr))
         ;
     for (unsigned i = 0; i < n; i++)
-        texts[i].ok = crypto_verify_16(tags[i], texts[i].text + texts[i].len) == 0;
+        if (texts[i].key->alg != AEAD_AES256_GCM)
+            texts[i].ok = tag_ok(&texts[i], tags[i]);
 }
 
 #else

@@ -144,8 +144,7 @@ static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, stru
     }
     p->session = s;
     if (o->n == 0 || packet_of(o->m[o->n - 1])->session != s) {
-        aead_key_expect(key);
-        replay_prefetch(&s->replay, p->pn); /* both for the stages behind */
+        replay_prefetch(&s->replay, p->pn); /* for the stages behind, as is what follows */
         if (s->streams.last && s->streams.last != &s->streams.first)
             rte_prefetch0(s->streams.last);
     }
