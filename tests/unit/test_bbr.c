@@ -210,13 +210,40 @@ static void bbr_persistent_congestion(void **state)
     assert_true(window(f) > 100); /* the model is still good */
 }
 
+/* An application that never fills the window never ends the startup: its window stays at what the
+ * path carried, and grows on once there is more to send. */
+static void bbr_waits_for_the_application(void **state)
+{
+    struct flow *f = begin();
+
+    (void)state;
+    for (int n = 0; n < 1000; n++) {
+        congestion_app_limited(&f->c);
+        for (int k = 0; k < 5; k++)
+            send(f);
+        f->now += RTT;
+        feedback(f, 0, 5);
+    }
+    assert_int_equal(f->c.bbr.phase, BBR_STARTUP);
+    assert_in_range(window(f), 10, 30);
+    bottleneck.free_at = f->now;
+    drive(f, RATE, 20 * RTT, 0);
+    assert_true(f->c.bbr.full);
+    assert_in_range(window(f), 100, 400);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bbr_finds_the_path),   cmocka_unit_test(bbr_visits_every_phase),
-        cmocka_unit_test(bbr_follows_the_path), cmocka_unit_test(bbr_falls_back_at_once),
-        cmocka_unit_test(bbr_leaves_headroom),  cmocka_unit_test(bbr_bears_some_loss),
-        cmocka_unit_test(bbr_heeds_marks),      cmocka_unit_test(bbr_persistent_congestion),
+        cmocka_unit_test(bbr_finds_the_path),
+        cmocka_unit_test(bbr_visits_every_phase),
+        cmocka_unit_test(bbr_follows_the_path),
+        cmocka_unit_test(bbr_falls_back_at_once),
+        cmocka_unit_test(bbr_leaves_headroom),
+        cmocka_unit_test(bbr_bears_some_loss),
+        cmocka_unit_test(bbr_heeds_marks),
+        cmocka_unit_test(bbr_persistent_congestion),
+        cmocka_unit_test(bbr_waits_for_the_application),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
