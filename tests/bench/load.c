@@ -6,6 +6,7 @@
 
 #include "bytes.h"
 #include "egress.h"
+#include "pages.h"
 #include "report.h"
 
 enum { MBUFS = 3 * LOAD_ROUND_MAX, HEADROOM = 128 };
@@ -16,6 +17,12 @@ static const struct {
     enum jp_counter counter;
 } stages[LOAD_STAGES] = {JP_STAGES(STAGE)};
 #undef STAGE
+
+/* Copies of a session's. */
+struct load_keys {
+    struct aead_key seal, open; /* packets to the data plane */
+    struct aead_key send;       /* from it */
+};
 
 struct load_session {
     struct session *s;
@@ -87,6 +94,8 @@ static void install(struct load *l, unsigned i)
         return;
     }
     *ls = (struct load_session){.s = session_find(l->lc->sessions, in.server_spi), .path = in.path};
+    l->session_keys[i] = (struct load_keys){
+        .seal = ls->s->rx.current, .open = ls->s->rx.current, .send = ls->s->tx.current};
     if (l->o.fec_k > 0)
         fec_enc_init(&ls->enc, l->o.fec_k, l->o.fec_r);
 }
@@ -96,7 +105,9 @@ struct load *load_new(struct plane *plane, const struct load_options *o)
     struct load *l = calloc(1, sizeof(*l));
 
     *l = (struct load){.o = *o, .plane = plane, .lc = plane->dp.lcore[o->lcore], .random = 1};
-    if (!(l->session = calloc(o->sessions, sizeof(*l->session))))
+    l->session = calloc(o->sessions, sizeof(*l->session));
+    l->session_keys = pages_map(o->sessions * sizeof(*l->session_keys));
+    if (!l->session || !l->session_keys)
         report_fail("no memory");
     l->lc->now = plane->now;
     if (o->fec_k > 0) {
@@ -175,7 +186,8 @@ static void set_text(struct load *l, unsigned i, const struct aead_key *key, uin
 /* Returns its bytes of data. */
 static uint32_t fill_one(struct load *l, unsigned i)
 {
-    struct load_session *ls = &l->session[random32(l) % l->o.sessions];
+    uint32_t which = random32(l) % l->o.sessions;
+    struct load_session *ls = &l->session[which];
     uint8_t payload[PLANE_FRAME_MAX], *frames = payload + WIRE_DATA_HDR;
     struct client c = {.path = ls->path};
     uint8_t *end = next_frames(l, ls, frames);
@@ -189,7 +201,8 @@ static uint32_t fill_one(struct load *l, unsigned i)
 
     m->data_len = (uint16_t)len;
     m->pkt_len = len;
-    set_text(l, i, &ls->s->rx.current, ls->s->server_spi, ls->pn++,
+    l->keys[i] = &l->session_keys[which];
+    set_text(l, i, &l->keys[i]->seal, ls->s->server_spi, ls->pn++,
              rte_pktmbuf_mtod(m, uint8_t *) + len - WIRE_TAG - text_len, text_len);
     return frames[0] == FRAME_FEC_REPAIR ? 0 : text_len; /* the few bytes of headers count too */
 }
@@ -284,10 +297,14 @@ static void measure_aead(struct load *l, struct load_samples *samples, aead_bulk
 
 void load_open(struct load *l, struct load_samples *samples)
 {
-    measure_aead(l, samples, l->lc->aead->vtable->open);
     for (unsigned i = 0; i < l->o.round; i++)
+        l->text[i].key = &l->keys[i]->open;
+    measure_aead(l, samples, l->lc->aead->vtable->open);
+    for (unsigned i = 0; i < l->o.round; i++) {
         if (!l->text[i].ok)
             report_fail("a packet did not open");
+        l->text[i].key = &l->keys[i]->seal;
+    }
 }
 
 void load_seal(struct load *l, struct load_samples *samples)
@@ -331,7 +348,8 @@ void load_fill_egress(struct load *l)
         report_fail("no packet buffers");
     l->bytes = 0;
     for (unsigned i = 0; i < l->o.round; i++) {
-        struct load_session *ls = &l->session[random32(l) % l->o.sessions];
+        uint32_t which = random32(l) % l->o.sessions;
+        struct load_session *ls = &l->session[which];
         struct packet *p = packet_of(l->m[i]);
         uint32_t size = next_size(l);
 
@@ -343,7 +361,8 @@ void load_fill_egress(struct load *l)
 
         memset(data, (int)size, size);
         l->bytes += size;
-        set_text(l, i, &ls->s->tx.current, ls->s->client_spi, ls->pn++, data, (size + 7) & ~3u);
+        set_text(l, i, &l->session_keys[which].send, ls->s->client_spi, ls->pn++, data,
+                 (size + 7) & ~3u);
     }
 }
 

@@ -4,7 +4,8 @@
  *
  * Cache: a round is written just before it is measured. 256 packets of 1400 bytes stay in a 1 MiB
  * L2, 1024 in the L3, where a NIC's direct cache access would put them; `cold` flushes them to
- * memory. Sessions and keys are as the round before left them.
+ * memory. Sessions are as their packets before left them, and so are their keys: what seals the
+ * packets and what the AEAD alone works with are copies.
  *
  * The data plane's clock stands still during a round, so no delayed ACK goes out: those are the
  * transmit path's work. What is sent at once (an ACK every 64 packets of a session) is. */
@@ -54,11 +55,13 @@ struct load {
     struct plane *plane;
     struct lcore *lc;
     struct load_session *session;
+    struct load_keys *session_keys;
     uint64_t random;
     struct fec_pools fec;
     /* the round */
     struct rte_mbuf *m[LOAD_ROUND_MAX];
     struct aead_text text[LOAD_ROUND_MAX];
+    const struct load_keys *keys[LOAD_ROUND_MAX];
     uint8_t aad[LOAD_ROUND_MAX][AEAD_AAD_LEN];
     uint64_t bytes; /* of data */
 };
