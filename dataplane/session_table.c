@@ -146,7 +146,7 @@ struct session *session_find(const struct session_table *t, uint32_t spi)
     return spi != 0 && e->spi == spi ? &t->sessions[e->slot] : NULL;
 }
 
-/* All that taking a packet in touches but the key, which aead_open fetches: misses then overlap. */
+/* All that taking a packet in touches but the expanded key: misses then overlap. */
 static void prefetch(const struct session *s)
 {
     rte_prefetch0(s);

@@ -86,7 +86,7 @@ enum {
     LINE = 64,
     ROUND_KEYS = offsetof(struct gcm_key_data, ghash_keys),
     GHASH_KEYS = sizeof(((struct gcm_key_data *)0)->ghash_keys),
-    TEXT_AHEAD = 16 * LINE, /* as many lines as a core has under way; it sees the rest coming */
+    TEXT_AHEAD = 16 * LINE, /* more does not pay: the core sees the rest coming */
 };
 
 /* GCC takes a function that only prefetches for one without effects and drops calls to it, unless
@@ -95,8 +95,9 @@ enum {
 
 PREFETCHES prefetch(const uint8_t *from, const uint8_t *end)
 {
-    for (const uint8_t *line = from - (uintptr_t)from % LINE; line < end; line += LINE)
-        __builtin_prefetch(line);
+    for (uintptr_t line = (uintptr_t)from & ~(uintptr_t)(LINE - 1); line < (uintptr_t)end;
+         line += LINE)
+        __builtin_prefetch((const void *)line);
 }
 
 /* What a text of len bytes needs of a key: the round keys and, with vector AES, as many powers of
@@ -111,7 +112,7 @@ PREFETCHES prefetch_key(const struct aead_key *key, uint32_t len)
 }
 
 /* Have what the next text needs fetched while this one is worked on: many sessions' keys do not fit
- * the caches, and a burst of long texts not the first. */
+ * the caches, and a burst of long texts not the first of them. */
 PREFETCHES prefetch_next(const struct aead_text *t, const struct aead_text *end)
 {
     const struct aead_text *next = t + 1;

@@ -1,5 +1,7 @@
 #include <string.h>
 
+#include <rte_prefetch.h>
+
 #include "egress.h"
 #include "frame.h"
 #include "stages.h"
@@ -22,6 +24,11 @@ void egress_submit(struct lcore *lc, struct session *s, struct rte_mbuf *m, enum
             return;
         }
         egress_run(lc);
+    }
+    if (kind == ITEM_FRAMES) { /* they come a few at a time, and the receive path goes on first */
+        rte_prefetch0(s->header);
+        rte_prefetch0(&s->tx.next_pn);
+        aead_key_expect(&s->tx.current);
     }
     e->queue[e->tail++ % EGRESS_QUEUE] =
         (struct item){.m = m, .s = s, .port = port, .kind = (uint8_t)kind};

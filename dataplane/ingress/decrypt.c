@@ -144,7 +144,9 @@ static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, stru
     }
     p->session = s;
     if (o->n == 0 || packet_of(o->m[o->n - 1])->session != s) {
-        replay_prefetch(&s->replay, p->pn); /* for the stages behind, as is what follows */
+        if (key->alg == AEAD_CHACHA20_POLY1305) /* AES's comes while the packet before is opened */
+            rte_prefetch0(key->expanded);
+        replay_prefetch(&s->replay, p->pn); /* both are for the stages behind */
         if (s->streams.last && s->streams.last != &s->streams.first)
             rte_prefetch0(s->streams.last);
     }

@@ -217,6 +217,11 @@ static void bbr_waits_for_the_application(void **state)
     struct flow *f = begin();
 
     (void)state;
+    congestion_app_limited(&f->c);
+    send(f);
+    f->now += RTT;
+    feedback(f, 0, 1);
+    assert_int_equal(window(f), 11); /* an initial window's worth says little about the path */
     for (int n = 0; n < 1000; n++) {
         congestion_app_limited(&f->c);
         for (int k = 0; k < 5; k++)
