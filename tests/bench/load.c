@@ -18,12 +18,6 @@ static const struct {
 } stages[LOAD_STAGES] = {JP_STAGES(STAGE)};
 #undef STAGE
 
-/* Copies of a session's. */
-struct load_keys {
-    struct aead_key seal, open; /* packets to the data plane */
-    struct aead_key send;       /* from it */
-};
-
 struct load_session {
     struct session *s;
     uint64_t pn, seq;
@@ -94,8 +88,8 @@ static void install(struct load *l, unsigned i)
         return;
     }
     *ls = (struct load_session){.s = session_find(l->lc->sessions, in.server_spi), .path = in.path};
-    l->session_keys[i] = (struct load_keys){
-        .seal = ls->s->rx.current, .open = ls->s->rx.current, .send = ls->s->tx.current};
+    l->seal_key[i] = l->open_key[i] = ls->s->rx.current;
+    l->send_key[i] = ls->s->tx.current;
     if (l->o.fec_k > 0)
         fec_enc_init(&ls->enc, l->o.fec_k, l->o.fec_r);
 }
@@ -106,8 +100,10 @@ struct load *load_new(struct plane *plane, const struct load_options *o)
 
     *l = (struct load){.o = *o, .plane = plane, .lc = plane->dp.lcore[o->lcore], .random = 1};
     l->session = calloc(o->sessions, sizeof(*l->session));
-    l->session_keys = pages_map(o->sessions * sizeof(*l->session_keys));
-    if (!l->session || !l->session_keys)
+    l->seal_key = pages_map(o->sessions * sizeof(*l->seal_key));
+    l->open_key = pages_map(o->sessions * sizeof(*l->open_key));
+    l->send_key = pages_map(o->sessions * sizeof(*l->send_key));
+    if (!l->session || !l->seal_key || !l->open_key || !l->send_key)
         report_fail("no memory");
     l->lc->now = plane->now;
     if (o->fec_k > 0) {
@@ -201,8 +197,8 @@ static uint32_t fill_one(struct load *l, unsigned i)
 
     m->data_len = (uint16_t)len;
     m->pkt_len = len;
-    l->keys[i] = &l->session_keys[which];
-    set_text(l, i, &l->keys[i]->seal, ls->s->server_spi, ls->pn++,
+    l->of[i] = which;
+    set_text(l, i, &l->seal_key[which], ls->s->server_spi, ls->pn++,
              rte_pktmbuf_mtod(m, uint8_t *) + len - WIRE_TAG - text_len, text_len);
     return frames[0] == FRAME_FEC_REPAIR ? 0 : text_len; /* the few bytes of headers count too */
 }
@@ -298,12 +294,12 @@ static void measure_aead(struct load *l, struct load_samples *samples, aead_bulk
 void load_open(struct load *l, struct load_samples *samples)
 {
     for (unsigned i = 0; i < l->o.round; i++)
-        l->text[i].key = &l->keys[i]->open;
+        l->text[i].key = &l->open_key[l->of[i]];
     measure_aead(l, samples, l->lc->aead->vtable->open);
     for (unsigned i = 0; i < l->o.round; i++) {
         if (!l->text[i].ok)
             report_fail("a packet did not open");
-        l->text[i].key = &l->keys[i]->seal;
+        l->text[i].key = &l->seal_key[l->of[i]];
     }
 }
 
@@ -361,8 +357,7 @@ void load_fill_egress(struct load *l)
 
         memset(data, (int)size, size);
         l->bytes += size;
-        set_text(l, i, &l->session_keys[which].send, ls->s->client_spi, ls->pn++, data,
-                 (size + 7) & ~3u);
+        set_text(l, i, &l->send_key[which], ls->s->client_spi, ls->pn++, data, (size + 7) & ~3u);
     }
 }
 

@@ -55,13 +55,15 @@ struct load {
     struct plane *plane;
     struct lcore *lc;
     struct load_session *session;
-    struct load_keys *session_keys;
+    /* Copies of the sessions': of packets to the data plane, and from it. Apart, so that none of
+     * them comes into the cache behind another. */
+    struct aead_key *seal_key, *open_key, *send_key;
     uint64_t random;
     struct fec_pools fec;
     /* the round */
     struct rte_mbuf *m[LOAD_ROUND_MAX];
     struct aead_text text[LOAD_ROUND_MAX];
-    const struct load_keys *keys[LOAD_ROUND_MAX];
+    uint32_t of[LOAD_ROUND_MAX]; /* the session's index */
     uint8_t aad[LOAD_ROUND_MAX][AEAD_AAD_LEN];
     uint64_t bytes; /* of data */
 };
