@@ -81,7 +81,8 @@ int aead_key_init(struct aead *aead, struct aead_key *key, enum aead_alg alg,
                   const uint8_t material[AEAD_MATERIAL_LEN]);
 void aead_key_wipe(struct aead_key *key);
 /* A short text is about to use it, with none before it that would hide the way from memory: have
- * the round keys fetched, and those powers of the hash key that the AEAD takes first. */
+ * the round keys fetched, and the lowest powers of the hash key, which are at the end of an
+ * AES-GCM key of ipsec-mb's with vector AES. For other keys it is more than they need. */
 static inline __attribute__((always_inline)) void aead_key_expect(const struct aead_key *key)
 {
     for (unsigned at = 0; at < 256; at += 64)

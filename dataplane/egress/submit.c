@@ -25,7 +25,7 @@ void egress_submit(struct lcore *lc, struct session *s, struct rte_mbuf *m, enum
         }
         egress_run(lc);
     }
-    if (kind == ITEM_FRAMES) { /* they come a few at a time, and the receive path goes on first */
+    if (kind == ITEM_FRAMES) { /* mostly an ACK alone, and the receive path goes on first */
         rte_prefetch0(s->header);
         rte_prefetch0(&s->tx.next_pn);
         aead_key_expect(&s->tx.current);

@@ -144,7 +144,7 @@ static void gather(struct lcore *lc, struct opening *o, struct rte_mbuf *m, stru
     }
     p->session = s;
     if (o->n == 0 || packet_of(o->m[o->n - 1])->session != s) {
-        if (key->alg == AEAD_CHACHA20_POLY1305) /* AES's comes while the packet before is opened */
+        if (key->alg == AEAD_CHACHA20_POLY1305) /* ipsec-mb's AES key comes later */
             rte_prefetch0(key->expanded);
         replay_prefetch(&s->replay, p->pn); /* both are for the stages behind */
         if (s->streams.last && s->streams.last != &s->streams.first)

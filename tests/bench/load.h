@@ -5,7 +5,8 @@
  * Cache: a round is written just before it is measured. 256 packets of 1400 bytes stay in a 1 MiB
  * L2, 1024 in the L3, where a NIC's direct cache access would put them; `cold` flushes them to
  * memory. Sessions are as their packets before left them, and so are their keys: what seals the
- * packets and what the AEAD alone works with are copies.
+ * packets and what the AEAD alone works with are copies. (Sealing again, for bench_echo, finds its
+ * own warm.)
  *
  * The data plane's clock stands still during a round, so no delayed ACK goes out: those are the
  * transmit path's work. What is sent at once (an ACK every 64 packets of a session) is. */
