@@ -134,8 +134,8 @@ def test_strangers_reach_nothing(plane, user):
     assert set(reached.values()) == {"open" if user else "PermissionError"}, reached
 
 
-def holds(pid, secret):
-    """Whether it is in anything that the process may read. What cannot be read, as some device's, is left out."""
+def holders(pid, secret):
+    """The mappings that the process may read and that have it. What cannot be read, as some device's, is left out."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in maps:
             span, modes, *_ = line.split()
@@ -148,9 +148,38 @@ def holds(pid, secret):
                 except OSError:
                     part = b""
                 if secret in last + part:
-                    return True
+                    yield span
+                    break
                 at, last = at + (len(part) or PAGE), part[-len(secret):]
-    return False
+
+
+def holds(pid, secret):
+    return any(holders(pid, secret))
+
+
+def flags(pid):
+    """Of each mapping: VmFlags of proc(5)."""
+    span, found = None, {}
+    for line in open(f"/proc/{pid}/smaps"):
+        first, *rest = line.split()
+        if "-" in first:
+            span = first
+        elif first == "VmFlags:":
+            found[span] = rest
+    return found
+
+
+def test_session_keys_are_locked(plane):
+    """Wherever jetplane-dp has them."""
+    if sanitized(BUILD / "dataplane/jetplane-dp"):
+        pytest.skip("of a sanitizer's memory there is no end")
+    session = plane.session()
+    session.send(w.stream_frame(1, session.next_sequence(1), MARK))
+    session.collect(1, 10)
+    locked_or_huge = [span for span, of in flags(plane.dp.pid).items() if {"lo", "ht"} & set(of)]
+    for keys in session.tx, session.rx:
+        found = list(holders(plane.dp.pid, keys.material(0)[:32]))
+        assert found and not set(found) - set(locked_or_huge), found
 
 
 def test_identity_is_in_one_process(plane):
