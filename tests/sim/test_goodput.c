@@ -8,15 +8,9 @@
 #include <cmocka.h>
 
 #include "app.h"
+#include "step.h"
 
 enum { MBIT = 1000000, MS = 1000, S = 1000000, MESSAGE = 65536 };
-
-/* Sanitizers make it five times slower, and see in every third of a table what there is to see. */
-#ifdef __SANITIZE_ADDRESS__
-enum { STEP = 3 };
-#else
-enum { STEP = 1 };
-#endif
 
 static struct net net;
 static struct app apps[2];

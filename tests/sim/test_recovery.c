@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "bulk.h"
+#include "step.h"
 
 enum { MBIT = 1000000, MS = 1000, S = 1000000 };
 
@@ -49,7 +50,7 @@ static double worst_share(const char *algorithm, uint32_t loss)
     static const uint32_t rtts[] = {20, 50, 100, 200};
     double worst = 1;
 
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < 8; i += STEP) {
         struct link_config c = path(i < 4 ? 10 * MBIT : 100 * MBIT, rtts[i % 4] * MS);
         double share;
 
@@ -249,7 +250,7 @@ static void finite_transfers_arrive(void **state)
     struct rng rng = rng_new(5);
 
     (void)state;
-    for (unsigned i = 0; i < 300; i++) {
+    for (unsigned i = 0; i < 300 / STEP; i++) {
         struct link_config c =
             path((1 + rng_below(&rng, 50)) * MBIT, (uint32_t)rng_below(&rng, 300) * MS);
         struct bulk *b;
