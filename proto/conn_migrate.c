@@ -198,6 +198,8 @@ void path_read(struct conn *c, struct conn_path *path, const struct frame *f, ui
         return;
     if (f->type == FRAME_PATH_CHALLENGE) {
         memcpy(path->response, f->u.path_data, sizeof(path->response));
+        path->response_bytes =
+            path->read_bytes < CONN_PACKET_MIN ? path->read_bytes : CONN_PACKET_MIN;
         path->response_due = true;
     } else if (f->type == FRAME_PATH_USE) {
         read_use(c, path, (enum path_use)f->u.control.value, now);

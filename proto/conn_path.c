@@ -126,6 +126,7 @@ struct conn_path *path_arrived(struct conn *c, const struct conn_received *p, ui
         path->address = *p->path; /* the next hop may have changed */
     path->arrived_at = now;
     path->read_pn = p->pn;
+    path->read_bytes = (uint16_t)p->bytes;
     path->packets_received++;
     if (path->limited)
         path->bytes_in += p->bytes;
@@ -256,25 +257,32 @@ struct conn_path *path_control_due(struct conn *c, uint64_t now)
 }
 
 /* Challenges and responses are not recorded: they are repeated by their own timer or not at all,
- * and no probe for them may look like a migration. */
-void path_put(struct build *b)
+ * and no probe for them may look like a migration. Only who chooses paths fills packets on its own
+ * account: a response costs no more than its challenge. */
+uint32_t path_put(struct build *b)
 {
     struct conn_path *path = b->path;
+    bool shows = !b->c->config.server && !path->address.tcp;
+    uint32_t size = 0;
 
     if (path->response_due && (size_t)(b->end - b->p) >= 9) {
         b->p = frame_put_path(b->p, FRAME_PATH_RESPONSE, path->response);
         path->response_due = false;
+        size = path->response_bytes;
     }
     if (challenge_due(path, b->now) && (size_t)(b->end - b->p) >= 9) {
         b->p = frame_put_path(b->p, FRAME_PATH_CHALLENGE, path->challenge);
         path->challenges++;
         path->challenge_at = b->now + rtt_pto(&path->rtt);
+        size = shows ? CONN_PACKET_MIN : size;
     }
     if (path->validated && use_due(path) && build_fits(b, 2)) {
         b->p = frame_put_control(b->p, FRAME_PATH_USE, 0, path->use, 0);
         build_item(b, (struct sent_item){.type = FRAME_PATH_USE, .seq = path->use});
         path->use_state = USE_FLYING;
+        size = shows ? CONN_PACKET_MIN : size;
     }
+    return size;
 }
 
 void path_sent(struct conn *c, struct conn_path *path, uint32_t bytes, uint64_t now)

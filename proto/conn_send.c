@@ -202,6 +202,18 @@ static void put_ping(struct build *b)
     }
 }
 
+/* So that the packet's UDP payload is of this size, or all there is room for. */
+static void pad(struct build *b, uint32_t size)
+{
+    ptrdiff_t frames = (ptrdiff_t)(size & ~3U) - (WIRE_DATA_HDR + WIRE_TRAILER_MIN + WIRE_TAG);
+
+    frames = frames < b->end - b->start ? frames : b->end - b->start;
+    if (frames <= b->p - b->start)
+        return;
+    memset(b->p, FRAME_PADDING, (size_t)(b->start + frames - b->p));
+    b->p = b->start + frames;
+}
+
 static void note(struct conn *c, const struct build *b)
 {
     for (unsigned i = 0; i < CONN_PATHS; i++)
@@ -267,13 +279,15 @@ static int send_path_frames(struct conn_path *path, struct conn *c, uint64_t now
                             struct conn_packet *p)
 {
     struct build b;
+    uint32_t size;
 
     build_init(&b, c, path, now, pn, p);
     if (!can_elicit(c, path, true))
         b.n = SENT_ITEMS; /* only what needs no record */
-    path_put(&b);
+    size = path_put(&b);
     if (path == &c->path[c->active])
         ack_write(&b);
+    pad(&b, size);
     return finish(&b, p);
 }
 
@@ -281,14 +295,12 @@ static int send_mtu_probe(struct conn_path *path, uint32_t size, struct conn *c,
                           uint64_t pn, struct conn_packet *p)
 {
     struct build b;
-    uint32_t frames = (size & ~3U) - WIRE_DATA_HDR - WIRE_TAG - WIRE_TRAILER_MIN;
 
     build_init(&b, c, path, now, pn, p);
-    b.end = b.start + frames;
+    b.end = b.start + size; /* more than the path is known to carry */
     b.probe = true;
     put_ping(&b);
-    memset(b.p, FRAME_PADDING, (size_t)(b.end - b.p));
-    b.p = b.end;
+    pad(&b, size);
     mtu_sent(path, now);
     return finish(&b, p);
 }
@@ -303,6 +315,7 @@ static int send_on(struct conn_path *path, bool probe, struct conn *c, uint64_t 
     ack_write(&b);
     if (probe && path_failing(c, path)) {
         put_ping(&b);
+        pad(&b, CONN_PACKET_MIN); /* or it would come back for what is too large for it */
         return finish(&b, p);
     }
     if (fec_report_due(c))

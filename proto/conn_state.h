@@ -116,6 +116,7 @@ struct conn_path {
     uint64_t close_at;     /* when what is in flight is given up; UINT64_MAX: it stays */
     uint64_t mtu_at;       /* when MTU discovery goes on */
     uint8_t challenge[8], response[8];
+    uint16_t read_bytes, response_bytes; /* UDP payload: of read_pn, of what is to be answered */
     uint32_t probes;  /* ack-eliciting packets to send, whatever the window says */
     uint32_t gave_up; /* loss.probe_count when what was in flight was sent elsewhere */
     uint16_t mtu;     /* UDP payload that gets through */
@@ -359,8 +360,9 @@ struct conn_path *path_next_copy(struct conn *c, const struct conn_path *path,
 bool path_failing(const struct conn *c, const struct conn_path *path);
 /* A path with path frames due that may be sent; NULL: none. */
 struct conn_path *path_control_due(struct conn *c, uint64_t now);
-/* Write them. */
-void path_put(struct build *b);
+/* Write them; returns the UDP payload that the packet is to fill, for it shows what the path
+ * carries (RFC 9000, 8.2). */
+uint32_t path_put(struct build *b);
 /* A packet left along it. */
 void path_sent(struct conn *c, struct conn_path *path, uint32_t bytes, uint64_t now);
 /* UDP payload that may be sent along it now: 0 when amplification forbids (3x until validated). */

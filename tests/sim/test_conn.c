@@ -279,6 +279,57 @@ static void standby_takes_over(void **state)
     app_check(&app);
 }
 
+/* Less than a session's packets want, as IPv6's least MTU over IPv4 is. */
+static void narrow(unsigned link, enum direction d)
+{
+    net.link[link][d].config.mtu = 1280;
+}
+
+static void no_path_that_is_too_narrow_is_taken(void **state)
+{
+    (void)state;
+    start();
+    for (unsigned d = UP; d <= DOWN; d++) {
+        struct jp_path path = end_path(client, d, 1);
+
+        net.link[1][UP].config.mtu = net.link[1][DOWN].config.mtu = 0;
+        narrow(1, d);
+        run(S);
+        assert_true(conn_path_add(client->conn, &path, PATH_SHARE, net.sim.now) > 0);
+        end_pump(client);
+        run(10 * S);
+        assert_int_equal(app.state[0].paths[CONN_PATH_VALIDATED], 0);
+        assert_int_equal(app.state[0].paths[CONN_PATH_FAILED], d + 1);
+    }
+}
+
+/* It answers what is small, and is offered again; and yet no data goes there any more. */
+static void a_path_that_narrows_is_left(void **state)
+{
+    struct flow_plan plan = messages(2500, 5000, 10 * MS);
+    struct conn_stats before, stats;
+
+    (void)state;
+    app_stream(&app, false, 2 * S, &plan, &plan);
+    start();
+    add_path(PATH_STANDBY);
+    run(2 * S);
+    narrow(0, UP);
+    narrow(0, DOWN);
+    run(3 * S);
+    conn_stats(client->conn, &before);
+    for (unsigned i = 0; i < 3; i++) {
+        conn_path_set(client->conn, 0, PATH_SHARE, net.sim.now);
+        end_pump(client);
+        run(5 * S);
+    }
+    conn_stats(client->conn, &stats);
+    assert_in_range(stats.path[0].sent - before.path[0].sent, 3, 30);
+    run(20 * S);
+    assert_true(app_done(&app));
+    app_check(&app);
+}
+
 /* A sender that waits for the reader, with much in flight that a dark spell swallows, is back at
  * work soon after it. */
 static void make_up_for_a_dark_spell(const char *algorithm)
@@ -646,6 +697,8 @@ int main(void)
         TEST(bulk_never_starves),
         TEST(duplicates_hide_a_broken_path),
         TEST(standby_takes_over),
+        TEST(no_path_that_is_too_narrow_is_taken),
+        TEST(a_path_that_narrows_is_left),
         TEST(newreno_makes_up_for_a_dark_spell),
         TEST(cubic_makes_up_for_a_dark_spell),
         TEST(bbr_makes_up_for_a_dark_spell),
