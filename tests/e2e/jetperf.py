@@ -11,6 +11,7 @@ LISTENERS = [
     {"udp_port": PORTS["echo"], "sink": "echo"}, {"udp_port": PORTS["discard"], "sink": "discard"},
     {"udp_port": PORTS["source"], "sink": "source", "source_rate": 0, "source_size": 1000},
 ]
+MIB = 1 << 20
 
 
 class Jetperf:
@@ -39,3 +40,15 @@ class Jetperf:
         assert local["wrong"] == local["missing"] == local["given_up"] == 0, local
         assert local["received" if self.way != "up" else "sent"] > 0, local
         return local
+
+
+def say(capsys, text):
+    with capsys.disabled():
+        print(f" {text} ", end="", flush=True)
+
+
+def books(plane):
+    """At rest: every packet has its end, and no session was closed for breaking the protocol."""
+    total = plane.settle()
+    assert total["sessions_failed"] == total["bad_frame"] == 0, total
+    return total

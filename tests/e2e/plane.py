@@ -43,6 +43,10 @@ def _counters():
     return {name: re.findall(r"\bX\((\w+),", body) for name, body in zip(lists[::2], lists[1::2])}
 
 
+def sanitized(program):
+    return b"__asan_init" in program.read_bytes() or b"__tsan_init" in program.read_bytes()
+
+
 COUNTERS = _counters()
 SOURCES = COUNTERS["JP_SOURCES"]
 ENDS = COUNTERS["JP_FATES"] + COUNTERS["JP_DROPS"] + ["held"]

@@ -14,12 +14,11 @@ import pytest
 from crowd import RESTARTED, SILENT, Crowd
 from host import wait_for, why_not
 from jetperf import LISTENERS
-from plane import BUILD, CLIENT
+from plane import BUILD, CLIENT, sanitized
 from stats import Stats
 from test_denial import HOARDS
 from test_faults_state import jetplaned
 from test_kernel_client import xdp_works
-from test_privileges import sanitized
 
 PATIENCE = 60  # seconds, for anybody to be at work again
 IDLE_MS = 25000  # sessions that hear nothing for so long end

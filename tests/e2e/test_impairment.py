@@ -18,10 +18,10 @@ import time
 import pytest
 from badwire import BadWire
 from host import Host, wait_for, why_not
+from jetperf import LISTENERS, PORTS, Jetperf, books, say
 from plane import BUILD, CLIENT, SERVER, Plane
 from test_tcp_relay import make as make_tcp  # noqa: F401  a fixture
 from test_tcp_relay import tcp
-from test_transport import LISTENERS, PORTS, Jetperf, books, say
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "client/python"))
 import jetplane  # noqa: E402
@@ -30,7 +30,7 @@ VOLUME = 10_000_000
 LIMIT = 240  # seconds for any transfer, all of them at work on a slow machine; they need 5 to 35
 ATTEMPTS = 6
 CLIENTS, MESSAGE = 100, 10_000
-HANDSHAKES_LOST = {"hello": 15, "delay": 20}  # 30 %, as some give up within three lost in a row
+HANDSHAKES_LOST = {"hello": 25, "delay": 20}  # 40 to 50 %, so that no run has less than 30
 
 WIRES = {
     "rtt_0": {},
@@ -149,7 +149,8 @@ class Knocking(jetplane.Handler):
 
 
 def test_handshakes_lost_in_bursts(make_plane, tmp_path, capsys):
-    """A hundred clients: 30 % of all handshake packets are lost, three in a row of the same client's, either way."""
+    """A hundred clients: more than 30 % of all handshake packets are lost, three in a row of the same client's, either
+    way."""
     wire = BadWire(tmp_path, **HANDSHAKES_LOST)
     try:
         plane = make_plane(wire=wire, listeners=LISTENERS, full={"sessions": 2 * CLIENTS})
@@ -171,7 +172,7 @@ def test_handshakes_lost_in_bursts(make_plane, tmp_path, capsys):
         did = wire.close()
         say(capsys, str({name: did[name] for name in ("handshakes", "hellos", "hellos_lost", "bursts")}))
         assert did["handshakes"] == CLIENTS + knocking.errors
-        assert did["hellos_lost"] > 0.2 * did["hellos"]
+        assert did["hellos_lost"] > 0.3 * did["hellos"]
         # of a burst less is seen where a client gave up first, or had been let in by a packet it had repeated
         assert 2 * did["bursts"] <= did["hellos_lost"] <= 3 * did["bursts"], did
     finally:
@@ -186,14 +187,15 @@ def narrow(left, right):
 
 
 def test_mtu_of_1280(make_tcp, capsys):  # noqa: F811
-    """Where UDP's hello does not fit the client finds TCP by itself."""
+    """Where UDP's hello does not fit the client finds TCP by itself. After 15 s it tries UDP again, which answers what is
+    small, and yet it stays."""
     plane = make_tcp(wire=narrow)
-    perf = Jetperf(plane, "echo", "-n", VOLUME, "-P", 4, "--size", 16000)
+    perf = Jetperf(plane, "echo", "-t", 20, "--rate", 100, "-P", 4, "--size", 16000)
     wait_for(lambda: tcp(plane)["connections"] == 1 or not perf.program.alive(), 20, "a connection by TCP")
     local = perf.result()
-    say(capsys, f"{local['seconds']:.1f} s")
+    say(capsys, f"{local['seconds']:.1f} s, {local['path']['probe_timeouts']} probes")
     assert local["sent"] == local["received"] == books(plane)["delivered_bytes"] >= VOLUME
-    assert tcp(plane)["accepted"] == 1
+    assert tcp(plane)["accepted"] == 1 and local["path"]["probe_timeouts"] < 10
 
 
 def test_file_over_everything(tmp_path, capsys):

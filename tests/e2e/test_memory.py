@@ -1,30 +1,20 @@
-"""A million sessions in 4 GiB: installed, measured, some of them used, listed, retired."""
+"""A million light sessions in 4 GiB: installed, measured, some of them used, listed, retired. Full ones, at both ends."""
 
 import contextlib
-import pathlib
-import re
+import json
 import socket
 
 import jetwire as w
 import pytest
 from controlplane import ControlPlane, Peer, random_spis
 from host import wait_for
-from plane import SERVER, settled
+from jetperf import LISTENERS, PORTS, books, say
+from memory import free_memory, memory
+from plane import BUILD, SERVER, sanitized, settled
 
-SESSIONS = 1_000_000
+SESSIONS, FULL = 1_000_000, 100_000
+KIB_A_FULL_ONE = 10
 GIB = 1 << 30
-
-
-def memory(pid):
-    """Bytes of RAM a process holds, huge pages included."""
-    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    kilobytes = {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+) kB", text, re.M)}
-    return 1024 * (kilobytes["Rss"] + kilobytes["Private_Hugetlb"] + kilobytes["Shared_Hugetlb"])
-
-
-def free_memory():
-    text = pathlib.Path("/proc/meminfo").read_text()
-    return 1024 * int(re.search(r"MemAvailable:\s+(\d+)", text)[1])
 
 
 def test_a_million_sessions(make_plane, record_property, capsys):
@@ -81,3 +71,30 @@ def retire(control, spis):
     for spi in spis:
         control.retire(spi)
     wait_for(lambda: control.stats.total()["sessions_retired"] == len(spis), 10, "the sessions to end")
+
+
+def test_idle_sessions(make_plane, capsys, record_property):
+    """They have sent and received, and rest."""
+    if free_memory() < 6 * GIB:
+        pytest.skip("needs 6 GiB of free memory")
+    if sanitized(BUILD / "client/libjetplane.so"):
+        pytest.skip("a sanitizer puts each piece of memory between others of its own")
+    full = {"sessions": FULL + 5000, "heartbeat_ms": 0, "streams_mb": 384}
+    plane = make_plane(listeners=LISTENERS, max_sessions=FULL + 5000, max_streams=256, punt_rate=0, full=full,
+                       control={"idle_timeout_ms": 3600000})
+    before = memory(plane.dp.pid)
+    client = plane.client_host.start(
+        "idle-sessions", BUILD / "tests/tools/idle-sessions", f"{SERVER[4]}:{PORTS['echo']}", plane.identity().hex(),
+        FULL, log=plane.folder / "idle.log",
+    )
+    wait_for(lambda: client.said("bytes"), 400, "sessions")
+    found = {
+        "data plane": (memory(plane.dp.pid) - before) / FULL, "library": json.loads(client.text())["bytes"],
+    }
+    assert plane.total()["sessions_full"] == FULL
+    for name, size in found.items():
+        say(capsys, f"{name}: {size:.0f} bytes a session")
+        record_property(name, size)
+    assert max(found.values()) <= 1024 * KIB_A_FULL_ONE
+    client.kill()
+    books(plane)

@@ -15,7 +15,7 @@ import time
 import jetwire as w
 import pytest
 from host import Host, wait_for, why_not
-from plane import BUILD
+from plane import BUILD, sanitized
 
 NOBODY, STRANGER = 65534, 1  # nobody and daemon, of every Debian
 PAGE = 4096
@@ -199,10 +199,6 @@ def test_sockets_modes(plane, user):
         assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o660, owner, uid)
     identity = (plane.folder / "identity.key").stat()
     assert (stat.S_IMODE(identity.st_mode), identity.st_uid) == (0o600, 0)
-
-
-def sanitized(program):
-    return b"__asan_init" in program.read_bytes() or b"__tsan_init" in program.read_bytes()
 
 
 def locked(pid):

@@ -12,11 +12,10 @@ import jetwire as w
 import pytest
 from host import wait_for
 from jetclient import Session
-from jetperf import LISTENERS, PORTS, Jetperf
+from jetperf import LISTENERS, MIB, PORTS, Jetperf, books
 from plane import CLIENT, SERVER
 from tcpway import offer_tcp, tcp
 from test_resumption import Client
-from test_transport import MIB, books
 
 
 @pytest.fixture

@@ -1,19 +1,16 @@
 """Full sessions: jetperf, by libjetplane and kernel sockets, against a data plane's services, over wires good and bad.
 Every byte that comes back is checked by jetperf, and every packet of the data plane has its end in the books."""
 
-import json
 import os
 import time
 
 import pytest
 from badwire import BadWire
 from host import wait_for
-from jetperf import LISTENERS, PORTS, SERVICES, Jetperf
-from plane import BUILD, CLIENT, SERVER
-from test_memory import free_memory, memory
+from jetperf import LISTENERS, MIB, SERVICES, Jetperf, books, say
+from plane import CLIENT
 
 SECONDS = float(os.environ.get("JETPLANE_SOAK_SECONDS", 60))
-MIB = 1 << 20
 
 
 @pytest.fixture
@@ -34,23 +31,11 @@ def make(make_plane, tmp_path, capsys):
         wire.close()
 
 
-def say(capsys, text):
-    with capsys.disabled():
-        print(f" {text} ", end="", flush=True)
-
-
 def rates(way, local):
     """For people."""
     path = local["path"]
     bits = local["received_bits_per_second" if way != "up" else "sent_bits_per_second"]
     return f"{way} {bits / 1e6:.0f} Mbit/s, lost {path['packets_lost']} of {path['packets_sent']}"
-
-
-def books(plane):
-    """At rest: every packet has its end, and no session was closed for breaking the protocol."""
-    total = plane.settle()
-    assert total["sessions_failed"] == total["bad_frame"] == 0, total
-    return total
 
 
 # ---- a good wire ----
@@ -204,34 +189,4 @@ def test_jetplane_dp_is_killed(make):
     wait_for(plane.up, 20, "jetplaned and the data plane")
     Jetperf(plane, "echo", "-n", MIB, "-P", 20).result()
     assert plane.jetctl("status")["handshakes"]["resets"] >= 3
-    books(plane)
-
-
-# ---- memory ----
-
-SESSIONS = 100_000
-KIB_A_SESSION = 10
-
-
-def test_idle_sessions(make, capsys, record_property):
-    """They have sent and received, and rest."""
-    if free_memory() < 6 << 30:
-        pytest.skip("needs 6 GiB of free memory")
-    full = {"sessions": SESSIONS + 5000, "heartbeat_ms": 0, "streams_mb": 384}
-    plane = make(max_sessions=SESSIONS + 5000, punt_rate=0, full=full, control={"idle_timeout_ms": 3600000})
-    before = memory(plane.dp.pid)
-    client = plane.client_host.start(
-        "idle-sessions", BUILD / "tests/tools/idle-sessions", f"{SERVER[4]}:{PORTS['echo']}", plane.identity().hex(),
-        SESSIONS, log=plane.folder / "idle.log",
-    )
-    wait_for(lambda: client.said("bytes"), 400, "sessions")
-    found = {
-        "data plane": (memory(plane.dp.pid) - before) / SESSIONS, "library": json.loads(client.text())["bytes"],
-    }
-    assert plane.total()["sessions_full"] == SESSIONS
-    for name, size in found.items():
-        say(capsys, f"{name}: {size:.0f} bytes a session")
-        record_property(name, size)
-    assert max(found.values()) <= 1024 * KIB_A_SESSION
-    client.kill()
     books(plane)
