@@ -6,6 +6,10 @@ from host import wait_for
 from plane import BUILD, SERVER
 
 PORTS = {"echo": 4500, "discard": 4501, "source": 4502}
+# What a client of `jetperf -s` asks for, on stream 1.
+PLAN = {"jetperf": 1, "up": True, "down": False, "echo": False, "streams": 1, "size": 1000, "time": 60_000_000,
+        "bytes": 0, "priority": 0, "reliability": 0, "max_retransmissions": 0, "unordered": False, "protection": 0,
+        "ttl": 0}
 SERVICES = {"up": ("discard",), "down": ("source", "-R"), "echo": ("echo", "--echo")}
 LISTENERS = [
     {"udp_port": PORTS["echo"], "sink": "echo"}, {"udp_port": PORTS["discard"], "sink": "discard"},

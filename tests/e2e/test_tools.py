@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+from jetperf import PLAN
 from plane import BUILD
 
 CLIENT = BUILD / "client"
@@ -173,11 +174,6 @@ def echo(damage=lambda n, message: message):
 
 def damaged(n, message):
     return message[:500] + b"?" + message[501:] if n == 50 else message
-
-
-PLAN = {"jetperf": 1, "up": True, "down": False, "echo": False, "streams": 1, "size": 1000, "time": 60_000_000,
-        "bytes": 0, "priority": 0, "reliability": 0, "max_retransmissions": 0, "unordered": False, "protection": 0,
-        "ttl": 0}
 
 
 class Planner:
