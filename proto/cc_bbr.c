@@ -403,7 +403,7 @@ static void set_window(struct congestion *c, const struct congestion_sample *s)
 
     if (b->full)
         cwnd = smaller(cwnd, target);
-    else if (c->cwnd >= target && c->delivered >= CONGESTION_INITIAL_PACKETS * c->packet)
+    else if (c->cwnd >= target && c->delivered >= congestion_initial_window(c->packet))
         cwnd = c->cwnd;
     if (b->phase == BBR_PROBE_RTT)
         bound = bdp(c, gains[BBR_PROBE_RTT].window);

@@ -19,11 +19,10 @@ const struct congestion_ops *congestion_find(const char *name)
     return NULL;
 }
 
-/* RFC 9002 section 7.2 */
-static uint32_t initial_window(uint32_t packet)
+uint32_t congestion_initial_window(uint32_t packet)
 {
     uint32_t limit = 14720 > 2 * packet ? 14720 : 2 * packet;
-    uint32_t window = CONGESTION_INITIAL_PACKETS * packet;
+    uint32_t window = 10 * packet;
 
     return window < limit ? window : limit;
 }
@@ -31,7 +30,8 @@ static uint32_t initial_window(uint32_t packet)
 void congestion_init(struct congestion *c, const struct congestion_ops *ops, uint32_t packet,
                      uint64_t now)
 {
-    *c = (struct congestion){.ops = ops, .packet = packet, .cwnd = initial_window(packet)};
+    *c = (struct congestion){
+        .ops = ops, .packet = packet, .cwnd = congestion_initial_window(packet)};
     ops->init(c, now);
 }
 

@@ -18,7 +18,7 @@
 #include "rtt.h"
 #include "sent.h"
 
-enum { CONGESTION_INITIAL_PACKETS = 10, CONGESTION_MIN_PACKETS = 2 };
+enum { CONGESTION_MIN_PACKETS = 2 };
 
 struct congestion {
     const struct congestion_ops *ops;
@@ -83,6 +83,8 @@ enum { CONGESTION_ALGORITHMS = 3 };
 /* The algorithm of that name, NULL when there is none. */
 const struct congestion_ops *congestion_find(const char *name);
 
+/* Bytes, RFC 9002 section 7.2. */
+uint32_t congestion_initial_window(uint32_t packet);
 void congestion_init(struct congestion *c, const struct congestion_ops *ops, uint32_t packet,
                      uint64_t now);
 /* Packets have another size now, for the path's MTU is another. */

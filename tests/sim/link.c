@@ -142,3 +142,11 @@ void link_send(struct link *l, const struct link_packet *packet)
         launch(l, &p, at + rng_below(&l->sim->rng, c->reorder_us + 1));
     }
 }
+
+struct link_config link_path(uint64_t rate, uint32_t rtt_us)
+{
+    uint64_t bdp = rate / 8 * rtt_us / 1000000;
+
+    return (struct link_config){
+        .rate = rate, .delay_us = rtt_us / 2, .queue = bdp > 65536 ? (uint32_t)bdp : 65536};
+}

@@ -67,6 +67,8 @@ struct link {
 
 void link_init(struct link *l, struct sim *s, const struct link_config *config,
                link_deliver_fn *deliver, void *arg);
+/* With a queue of one bandwidth-delay product, 64 KB at least. */
+struct link_config link_path(uint64_t rate, uint32_t rtt_us);
 /* Packets on their way are dropped. Do not run the simulator afterwards. */
 void link_fini(struct link *l);
 void link_send(struct link *l, const struct link_packet *p);

@@ -15,15 +15,6 @@ enum { MBIT = 1000000, MS = 1000, S = 1000000, MESSAGE = 65536 };
 static struct net net;
 static struct app apps[2];
 
-/* A path with a queue of one bandwidth-delay product, 64 KB at least. */
-static struct link_config path(uint64_t rate, uint32_t rtt_us)
-{
-    uint64_t bdp = rate / 8 * rtt_us / S;
-
-    return (struct link_config){
-        .rate = rate, .delay_us = rtt_us / 2, .queue = bdp > 65536 ? (uint32_t)bdp : 65536};
-}
-
 /* The least of a packet that is not payload: headers, tag, trailer, one STREAM frame. */
 static double payload_share(void)
 {
@@ -111,7 +102,7 @@ static double worst_share(const char *algorithm, uint32_t loss)
     double worst = 1;
 
     for (unsigned i = 0; i < 8; i += STEP) {
-        struct link_config c = path(i < 4 ? 10 * MBIT : 100 * MBIT, rtts[i % 4] * MS);
+        struct link_config c = link_path(i < 4 ? 10 * MBIT : 100 * MBIT, rtts[i % 4] * MS);
         double share;
 
         c.loss = loss;
@@ -168,7 +159,7 @@ static void share_fairly(const char *algorithm, uint32_t rtt_us)
     static const unsigned queues[] = {2, 4, 8, 16}; /* quarters of the bandwidth-delay product */
 
     for (unsigned i = 0; i < sizeof(queues) / sizeof(queues[0]); i += STEP) {
-        struct link_config c = path(20 * MBIT, rtt_us);
+        struct link_config c = link_path(20 * MBIT, rtt_us);
         double sum = 0;
 
         c.queue = (uint32_t)(c.rate / 8 * rtt_us / S * queues[i] / 4);
@@ -202,7 +193,7 @@ static void two_sessions_share(void **state)
 static void protect(bool datagrams, struct conn_stats *stats, double *lost)
 {
     enum { MESSAGES = 60000, WARM = 2000, EVERY = 5 * MS };
-    struct link_config c = path(20 * MBIT, 50 * MS);
+    struct link_config c = link_path(20 * MBIT, 50 * MS);
     struct end_config config = bulk_end(&apps[0], "bbr");
     struct flow_plan media = {.config = {.protection = CONN_LATENCY, .unordered = true},
                               .messages = MESSAGES,

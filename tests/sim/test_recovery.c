@@ -14,15 +14,6 @@ enum { MBIT = 1000000, MS = 1000, S = 1000000 };
 
 static struct bulk_net net;
 
-/* A path with a queue of one bandwidth-delay product, 64 KB at least. */
-static struct link_config path(uint64_t rate, uint32_t rtt_us)
-{
-    uint64_t bdp = rate / 8 * rtt_us / S;
-
-    return (struct link_config){
-        .rate = rate, .delay_us = rtt_us / 2, .queue = bdp > 65536 ? (uint32_t)bdp : 65536};
-}
-
 static void say(const char *what, const struct link_config *c, double share)
 {
     printf("%-8s %4u Mbit/s, RTT %3u ms, loss %3.1f %%: %5.1f %% of the link\n", what,
@@ -51,7 +42,7 @@ static double worst_share(const char *algorithm, uint32_t loss)
     double worst = 1;
 
     for (unsigned i = 0; i < 8; i += STEP) {
-        struct link_config c = path(i < 4 ? 10 * MBIT : 100 * MBIT, rtts[i % 4] * MS);
+        struct link_config c = link_path(i < 4 ? 10 * MBIT : 100 * MBIT, rtts[i % 4] * MS);
         double share;
 
         c.loss = loss;
@@ -89,7 +80,7 @@ static void bbr_stands_loss(void **state)
 /* Where ACKs are delayed for longer than the path takes, the window must cover the delay. */
 static void bbr_covers_delayed_acks(void **state)
 {
-    struct link_config c = path(10 * MBIT, 4 * MS);
+    struct link_config c = link_path(10 * MBIT, 4 * MS);
 
     (void)state;
     assert_true(steady_share("bbr", &c, 5) > 0.9);
@@ -97,7 +88,7 @@ static void bbr_covers_delayed_acks(void **state)
 
 static void bbr_leaves_the_queue_empty(void **state)
 {
-    struct link_config c = path(100 * MBIT, 50 * MS);
+    struct link_config c = link_path(100 * MBIT, 50 * MS);
     struct bulk *b;
 
     (void)state;
@@ -119,7 +110,7 @@ static void bbr_leaves_the_queue_empty(void **state)
 static void two_flows(const char *first, const char *second, double least, double shares[2])
 {
     enum { RUNS = 8 };
-    struct link_config c = path(20 * MBIT, 50 * MS);
+    struct link_config c = link_path(20 * MBIT, 50 * MS);
     struct rng rng = rng_new(2);
 
     shares[0] = shares[1] = 0;
@@ -176,7 +167,7 @@ static void bbr_and_cubic_live_together(void **state)
 /* For 5 s nothing arrives; then everything is as before. */
 static void blackhole(const char *algorithm)
 {
-    struct link_config c = path(10 * MBIT, 50 * MS);
+    struct link_config c = link_path(10 * MBIT, 50 * MS);
     double share;
     struct bulk *b;
 
@@ -209,7 +200,7 @@ static void blackhole_then_recovery(void **state)
 /* Some packets come up to 10 ms late: the thresholds learn it and the window is given back. */
 static void reordering_is_no_loss(void **state)
 {
-    struct link_config c = path(10 * MBIT, 50 * MS);
+    struct link_config c = link_path(10 * MBIT, 50 * MS);
 
     (void)state;
     c.reorder = 10000;
@@ -221,7 +212,7 @@ static void reordering_is_no_loss(void **state)
 /* Marks instead of drops: the link is full, its queue short, and nothing is lost. */
 static void ecn_avoids_loss(void **state)
 {
-    struct link_config c = path(20 * MBIT, 40 * MS);
+    struct link_config c = link_path(20 * MBIT, 40 * MS);
 
     (void)state;
     c.queue *= 8;
@@ -252,7 +243,7 @@ static void finite_transfers_arrive(void **state)
     (void)state;
     for (unsigned i = 0; i < 300 / STEP; i++) {
         struct link_config c =
-            path((1 + rng_below(&rng, 50)) * MBIT, (uint32_t)rng_below(&rng, 300) * MS);
+            link_path((1 + rng_below(&rng, 50)) * MBIT, (uint32_t)rng_below(&rng, 300) * MS);
         struct bulk *b;
 
         c.loss = (uint32_t)rng_below(&rng, 100000);

@@ -10,7 +10,7 @@ enum { S = 1000000, TIME_LIMIT = 1800 * S, QUIET = 5 * S, MTU_FOUND = 30 * S, AN
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
-enum { SCENARIOS = 3000 };
+enum { SCENARIOS = 2000 };
 #else
 enum { SCENARIOS = 10000 };
 #endif
