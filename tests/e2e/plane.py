@@ -54,19 +54,18 @@ ENDS = COUNTERS["JP_FATES"] + COUNTERS["JP_DROPS"] + ["held"]
 
 def settled(read_total, seconds=20):
     """What `read_total` says once nothing is under way any more, not even between its reading of one counter and of the
-    next; then every packet must have exactly one end."""
+    next; every packet must have exactly one end then, or soon, where a worker waits for its CPU."""
     until = time.monotonic() + seconds
     total = read_total()
     while True:
         time.sleep(0.2)
         before, total = total, read_total()
         moved = {name: total[name] - before[name] for name in (*SOURCES, *ENDS, "tx_packets") if total[name] != before[name]}
-        if not moved and total["held"] == 0:
-            break
-        assert time.monotonic() < until, f"waited {seconds} s in vain for silence: {moved}, {total['held']} held"
-    lost = sum(total[name] for name in SOURCES) - sum(total[name] for name in ENDS)
-    assert lost == 0, (lost, {name: value for name, value in total.items() if value})
-    return total
+        lost = sum(total[name] for name in SOURCES) - sum(total[name] for name in ENDS)
+        if not moved and total["held"] == lost == 0:
+            return total
+        assert time.monotonic() < until, (f"waited {seconds} s in vain for silence: {moved}, {lost} without an end", {
+            name: value for name, value in total.items() if value})
 
 
 class Plane:
