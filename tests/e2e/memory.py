@@ -3,11 +3,6 @@
 import pathlib
 import re
 
-from plane import BUILD, sanitized
-
-# Bytes of what a process has freed that a sanitizer holds back, to see who still uses it.
-HELD_BACK = 300 << 20 if sanitized(BUILD / "dataplane/jetplane-dp") else 0
-
 
 def memory(pid):
     """Bytes of RAM a process holds, huge pages included."""

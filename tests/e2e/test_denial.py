@@ -17,8 +17,8 @@ import pytest
 from host import wait_for
 from jetperf import LISTENERS, MIB, PORTS, Jetperf, books
 from load import Load
-from memory import HELD_BACK, memory
-from plane import CLIENT
+from memory import memory
+from plane import BUILD, CLIENT, sanitized
 from stats import Stats
 from stranger import (
     ELSEWHERE, FULL, SPI_SIZES, STRANGER, Wire, check_client_hello, check_migration, check_resume_hello, check_unknown_spi,
@@ -386,6 +386,7 @@ def test_connection_id_churn(wired):
         churn()
     wire.check()
     grown = memory(plane.dp.pid) - before[0], memory(plane.daemon.pid) - before[1]
-    assert grown[0] < 2 * MIB + HELD_BACK and grown[1] < 2 * MIB + 3 * 410 * REPLY + HELD_BACK, grown
+    most = 302 * MIB if sanitized(BUILD / "dataplane/jetplane-dp") else 2 * MIB  # one holds back what was freed
+    assert grown[0] < most and grown[1] < most + 3 * 410 * REPLY, grown
     session.close()
     wait_for(lambda: plane.total()["sessions"] == 0, 20, "the sessions to end")
