@@ -171,7 +171,9 @@ int sendq_push(struct sendq *q, const uint8_t *data, uint32_t len, void *user, u
                                 .user = user,
                                 .len = len,
                                 .expires_at =
-                                    q->config->ttl_us > 0 ? now + q->config->ttl_us : UINT64_MAX};
+                                    q->config->ttl_us > 0 ? now + q->config->ttl_us : UINT64_MAX,
+                                .max_retransmissions = q->config->max_retransmissions};
+    q->mixed = q->tail && (q->mixed || m->expires_at < q->tail->expires_at);
     *(q->tail ? &q->tail->next : &q->head) = m;
     q->tail = m;
     if (!q->unsent)
@@ -275,7 +277,7 @@ static void sent_again(struct sendq *q, struct sendq_message *m, uint32_t from, 
     if (!r || (to < r->end && !split(q, m, r, to)))
         return; /* it stays lost: sent once more */
     set_lost(q, m, r, false);
-    r->tries += q->config->max_retransmissions != SENDQ_RELIABLE;
+    r->tries += m->max_retransmissions != SENDQ_RELIABLE;
 }
 
 /* [from, to), behind all that was sent of m before, is in flight. */
@@ -351,8 +353,7 @@ void sendq_lost(struct sendq *q, uint64_t seq, uint32_t offset, uint32_t len, bo
     for (struct sendq_range *r = m->ranges; r && r->start < to; r = r->next) {
         if (r->lost || r->end <= offset)
             continue;
-        if (q->config->max_retransmissions != SENDQ_RELIABLE &&
-            r->tries >= q->config->max_retransmissions) {
+        if (m->max_retransmissions != SENDQ_RELIABLE && r->tries >= m->max_retransmissions) {
             leave(q, m, SENDQ_ABANDONED);
             return;
         }
@@ -365,16 +366,26 @@ void sendq_lost(struct sendq *q, uint64_t seq, uint32_t offset, uint32_t len, bo
     merge(q, m);
 }
 
-/* The head is never over (advance), and nobody behind it is older. */
+/* The head is never over (advance), and nobody behind it is older unless they are mixed. */
 void sendq_expire(struct sendq *q, uint64_t now)
 {
     while (q->head && q->head->expires_at <= now)
         leave(q, q->head, SENDQ_EXPIRED);
+    for (struct sendq_message *m = q->mixed ? q->head : NULL, *next; m; m = next) {
+        next = m->next; /* stays, as the head does */
+        if (!m->over && m->expires_at <= now)
+            leave(q, m, SENDQ_EXPIRED);
+    }
 }
 
 uint64_t sendq_deadline(const struct sendq *q)
 {
-    return q->head ? q->head->expires_at : UINT64_MAX;
+    uint64_t deadline = q->head ? q->head->expires_at : UINT64_MAX;
+
+    for (const struct sendq_message *m = q->mixed ? q->head : NULL; m; m = m->next)
+        if (!m->over && m->expires_at < deadline)
+            deadline = m->expires_at;
+    return deadline;
 }
 
 /* ---- ends ---- */

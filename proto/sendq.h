@@ -29,6 +29,7 @@ static_assert(SENDQ_STEP * SENDQ_MARKS > FLOW_MESSAGES_AHEAD, "no mark is of two
 
 enum sendq_fate { SENDQ_ACKED, SENDQ_EXPIRED, SENDQ_ABANDONED };
 
+/* What changes is for messages that are queued from then on. */
 struct sendq_config {
     uint64_t ttl_us;             /* from sendq_push on; 0: no limit */
     uint8_t max_retransmissions; /* of every byte; 0: best effort */
@@ -56,8 +57,9 @@ struct sendq_message {
     uint32_t len;
     uint32_t sent; /* positions */
     uint32_t lost; /* ranges of them */
-    bool started, over, given_up;
-    bool compressed; /* the caller's */
+    bool started : 1, over : 1, given_up : 1;
+    bool compressed;             /* the caller's */
+    uint8_t max_retransmissions; /* as was configured when it was queued */
 };
 
 /* A session's, or a thread's. */
@@ -93,6 +95,7 @@ struct sendq {
     uint32_t messages, waiting, ranges, lost; /* waiting: not started; lost: ranges */
     uint8_t control[SENDQ_CONTROLS];
     bool finished, reset;
+    bool mixed; /* messages may expire before others in front of them */
 };
 
 /* All pointers are the caller's and outlive the queue. */

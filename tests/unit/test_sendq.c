@@ -265,6 +265,43 @@ static void time_to_live(void **state)
     sender_fini(&s);
 }
 
+/* A shorter one, once it is configured, is for what is queued then, whatever waits in front. */
+static void time_to_live_changes(void **state)
+{
+    struct sender s;
+    struct sendq_fragment f;
+
+    (void)state;
+    sender_init(&s, 0, SENDQ_RELIABLE, 100);
+    push(&s, 100, 0, 0);
+    s.config.ttl_us = 1000;
+    for (unsigned i = 1; i < 5; i++)
+        push(&s, 100, i, i);
+    s.config.ttl_us = 0;
+    push(&s, 100, 5, 5);
+    for (unsigned i = 0; i < 3; i++)
+        sends(&s, 200, i, 0, 100, true);
+    sendq_acked(&s.q, 1, 0, 100, true);
+    assert_int_equal(sendq_deadline(&s.q), 1002); /* not of what is there */
+    sendq_expire(&s.q, 1001);
+    assert_int_equal(s.released[SENDQ_EXPIRED], 0);
+    assert_int_equal(sendq_next(&s.q, 1003, &f), SENDQ_READY);
+    assert_int_equal(s.fates[2], SENDQ_EXPIRED); /* sent, not acknowledged */
+    assert_int_equal(s.fates[3], SENDQ_EXPIRED); /* waited to be sent */
+    assert_int_equal(s.released[SENDQ_EXPIRED], 2);
+    assert_int_equal(sendq_deadline(&s.q), 1004);
+    sendq_expire(&s.q, 1004);
+    assert_int_equal(s.fates[4], SENDQ_EXPIRED);
+    assert_int_equal(sendq_deadline(&s.q), UINT64_MAX);
+    sendq_acked(&s.q, 0, 0, 100, true);
+    assert_int_equal(s.q.base, 4); /* the last that expired was numbered to be sent */
+    sends(&s, 200, 4, 0, 100, true);
+    sendq_acked(&s.q, 4, 0, 100, true);
+    assert_int_equal(s.released[SENDQ_ACKED], 3);
+    assert_null(s.q.head);
+    sender_fini(&s);
+}
+
 static void retransmissions_are_limited(void **state)
 {
     struct sender s;
@@ -292,6 +329,29 @@ static void retransmissions_are_limited(void **state)
         assert_int_equal(c.total, COST + 3000);
         sender_fini(&s);
     }
+}
+
+/* Another limit is for what is queued then. */
+static void limits_of_retransmissions_change(void **state)
+{
+    struct sender s;
+
+    (void)state;
+    sender_init(&s, FOREVER, SENDQ_RELIABLE, 100);
+    push(&s, 100, 0, 0);
+    s.config.max_retransmissions = 0;
+    push(&s, 100, 1, 0);
+    s.config.max_retransmissions = 1;
+    for (unsigned i = 0; i < 2; i++)
+        sends(&s, 200, i, 0, 100, true);
+    for (unsigned i = 0; i < 3; i++) {
+        sendq_lost(&s.q, 0, 0, 100, true);
+        sends(&s, 200, 0, 0, 100, true);
+    }
+    assert_int_equal(s.fates[0], -1);
+    sendq_lost(&s.q, 1, 0, 100, true);
+    assert_int_equal(s.fates[1], SENDQ_ABANDONED);
+    sender_fini(&s);
 }
 
 static void numbers_wait_for_the_peer(void **state)
@@ -706,7 +766,9 @@ int main(void)
         cmocka_unit_test(without_ranges_nothing_is_missed),
         cmocka_unit_test(credit),
         cmocka_unit_test(time_to_live),
+        cmocka_unit_test(time_to_live_changes),
         cmocka_unit_test(retransmissions_are_limited),
+        cmocka_unit_test(limits_of_retransmissions_change),
         cmocka_unit_test(numbers_wait_for_the_peer),
         cmocka_unit_test(half_close),
         cmocka_unit_test(reset),
