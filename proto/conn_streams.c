@@ -233,7 +233,7 @@ int conn_configure(struct conn *c, uint32_t stream, const struct conn_stream_con
     if (!s)
         return -ENOENT;
     if (!config_valid(config) ||
-        (config->unordered != s->config.unordered && s->queue.next_seq > 0))
+        (config->unordered != s->config.unordered && s->queue.next_seq + s->queue.messages > 0))
         return -EINVAL;
     configure(s, config);
     if (drr_waits(&s->turn)) {
