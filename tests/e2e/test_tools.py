@@ -179,8 +179,8 @@ def damaged(n, message):
 class Planner:
     """A client that asks for any test."""
 
-    def __init__(self, perf):
-        self.socket = jetplane.Socket(trust=jetplane.Trust.pin(perf.key)).connect(perf.address)
+    def __init__(self, perf, **settings):
+        self.socket = jetplane.Socket(trust=jetplane.Trust.pin(perf.key), **settings).connect(perf.address)
         self.socket.open(1)
 
     def ask(self, **plan):
@@ -233,6 +233,23 @@ def test_a_server_that_goes_on_does_not_end_with_a_test(perf):
     assert "test from" in perf.process.stderr.readline() and "a test broke" in perf.process.stderr.readline()
     perf.process.terminate()
     assert perf.end()[0] == 0
+
+
+def test_echoes_wait_for_slow_readers(perf):
+    """Whoever sends and does not read fills what the server may send: it holds an echo, takes no more, and goes on."""
+    planner = Planner(perf, stream_window=1 << 18, stream_window_max=1 << 18, send_buffer=1 << 20)
+    assert planner.ask(up=False, echo=True, size=200_000) == {"ready": True}
+    rng, stream, messages = random.Random(1), planner.socket.open(), []
+    with pytest.raises(jetplane.WouldBlock):
+        while True:
+            messages.append(rng.randbytes(200_000))
+            planner.socket.write(stream, messages[-1], timeout=1)
+    for n, message in enumerate(messages):
+        if n == len(messages) // 2:  # there is room again for the last
+            planner.socket.write(stream, messages[-1], timeout=WAIT)
+        received = planner.socket.read(stream, timeout=WAIT)
+        assert (received.sequence, received.data) == (n, message)
+    planner.socket.close()
 
 
 def test_services():
@@ -312,6 +329,49 @@ def test_wrong_usage(arguments):
     assert result.returncode == 2 and "--help" in result.stderr and result.stdout == ""
     told = run("jetperf", "--json", *arguments)
     assert told.returncode == 2 and json.loads(told.stdout)["error"] and told.stderr == ""
+
+
+KEY = ["--key", "00" * 32]
+NINE = [f"127.0.0.1:{port}" for port in range(1, 10)]
+
+
+@pytest.mark.parametrize("command, said", [
+    (["jetcat"], "either a server to connect to, or be one"),
+    (["jetcat", "-l", *KEY], "--key and --trust are for clients"),
+    (["jetcat", "-l", "--trust", "known"], "--key and --trust are for clients"),
+    (["jetcat", "::1", *KEY, "--identity", "key"], "--identity is for servers"),
+    (["jetcat", "::1"], "one of --key and --trust says which server to believe"),
+    (["jetcat", "::1", *KEY, "--trust", "known"], "one of --key and --trust says which server to believe"),
+    (["jetcat", "::1", *KEY, "--learn"], "--learn wants --trust"),
+    (["jetcat", "::1", "--key", "1234"], '--key: jp_key_parse: "1234" is not 64 hexadecimal digits'),
+    (["jetcat", "-l", *NINE], "more than 8 addresses"),
+    (["jetcat", "-l", "localhost"], 'jp_address_parse: "localhost" is not an IP address'),
+    (["jetcat", "-l", "--bind", "::1"], "--bind is for clients"),
+    (["jetcat", "::1", *KEY, "elsewhere"], "unexpected argument 'elsewhere'"),
+    (["jetcat", "-l", "--send", "file", "--receive", "."], "either --send or --receive"),
+    (["jetcat", "-l", "--timeout", "0.4"], "--timeout: '0.4' is not a number of seconds from 0.5 to 86400"),
+    (["jetcat", "-l", "--timeout", "1s"], "--timeout: '1s' is not a number of seconds from 0.5 to 86400"),
+    (["jetcat", "-l", "--identity"], "--identity needs a value"),
+    (["jetcat", "-lw"], "-lw needs a value"),
+    (["jetcat", "-l", "--nonsense"], "unknown option: --nonsense"),
+    (["jetperf", "-s", *(word for at in NINE for word in ("-l", at))], "more than 8 addresses"),
+    (["jetperf", "-c", "::1", *KEY, "--bind", "::1", "--bind", "::1"], "more than one address to send from"),
+    (["jetperf", "-s", "--interval"], "--interval needs a value"),
+    (["jetperf", "-s", "-P", "1001"], "--streams: '1001' is not a number from 1 to 1000"),
+    (["jetperf", "-s", "-n", "1T"], "--bytes: '1T' is not a number from 1 to 9223372036854775807"),
+    (["jetperf", "-s", "--bytes", "8589934592G"], "--bytes: '8589934592G' is not a number from 1 to 9223372036854775807"),
+    (["jetperf", "-s", "--priority", "low"], "--priority: 'low' is none of system, media, chat, bulk"),
+])
+def test_wrong_usage_is_named(command, said):
+    result = run(*command)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"{command[0]}: {said}\nTry '{command[0]} --help'.\n"
+
+
+def test_pipes_have_no_json():
+    result = run("jetcat", "-l", "--json")
+    assert (result.returncode, result.stderr) == (2, "")
+    assert json.loads(result.stdout) == {"error": "--json is for --send and --receive"}
 
 
 def test_help_and_version():
