@@ -102,6 +102,18 @@ def test_replays_and_forgeries(make_plane):
     assert total["delivered"] == found["delivered"]
 
 
+def test_rekeys(make_plane, tmp_path):
+    """jetgen's sessions go on to new keys as often as they are told to, and the data plane follows."""
+    script = tmp_path / "rekeys.lua"
+    script.write_text("""
+        jetgen.open { sessions = 10 }
+        jetgen.run { messages = 20000, rate = 5000, rekey_every = 100, drain = 2 }""")
+    plane = make_plane(memif=True)
+    found = plane.jetgen(script)
+    assert found["delivered"] == 20000 and found["corrupt_delivered"] == 0
+    assert plane.all_received(found)["rekeys"] == found["rekeys"] > 10
+
+
 def test_mixed_garbage(make_plane):
     plane = make_plane(queues=2, memif=True, **PATIENT)
     found = plane.jetgen("mixed-garbage.lua", "seconds=5", "rate=10000", "sessions=100")
