@@ -199,7 +199,7 @@ static void time_out(jp_session *s)
     struct connecting *c = s->connecting;
 
     if (c->refused) {
-        failure_detail(c->name, "%s", c->why);
+        failure_detail(NULL, "%s", c->why); /* it has the name */
         session_fail(s, JP_CONNECT_IDENTITY);
     } else {
         failure_detail(c->name, "%s", c->resolve ? "unknown yet" : "no answer");
