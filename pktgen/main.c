@@ -92,6 +92,9 @@ static enum script_status run_script(struct script *script)
         else
             report_table(&run.report, stdout);
         port_stop(&g);
+    } else if (interrupted) {
+        status = SCRIPT_INTERRUPTED;
+        fputs("jetgen: interrupted\n", stderr);
     }
     unmap_guard(NULL);
     for (unsigned i = 0; i < g.options.workers && g.worker[i]; i++)

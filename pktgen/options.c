@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -62,7 +63,7 @@ static uint64_t number(const char *option, const char *text, uint64_t min, uint6
     errno = 0;
     unsigned long long v = strtoull(text, &end, 0);
 
-    if (errno != 0 || end == text || *end != '\0' || *text == '-' || v < min || v > max)
+    if (errno != 0 || !isdigit((unsigned char)*text) || *end != '\0' || v < min || v > max)
         fail("--%s: '%s' is not a number between %llu and %llu", option, text,
              (unsigned long long)min, (unsigned long long)max);
     return v;
@@ -242,9 +243,10 @@ static void settle(struct options *o)
         fail("--queues: %u are too few for %u workers", o->queues, o->workers);
     if (o->cpus != 0 && o->cpus != o->workers + 1)
         fail("--cpus: one for the main lcore and one a worker, so %u", o->workers + 1);
-    if (strlen(o->name) > 32 || o->name[strspn(o->name, "abcdefghijklmnopqrstuvwxyz0123456789"
-                                                        "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_")] != '\0')
-        fail("--name: '%s' is not up to 32 letters, digits, - and _", o->name);
+    if (!*o->name || strlen(o->name) > 32 ||
+        o->name[strspn(o->name, "abcdefghijklmnopqrstuvwxyz0123456789"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_")] != '\0')
+        fail("--name: '%s' is not 1 to 32 letters, digits, - and _", o->name);
 }
 
 void options_parse(struct options *o, int argc, char **argv)

@@ -96,6 +96,8 @@ static int start(struct jetgen *g)
         rte_delay_us_sleep(RECONNECT_MS * 1000);
         ret = rte_eth_dev_start(g->port);
     }
+    if (ret != 0 && interrupted)
+        return -EINTR;
     if (ret != 0 && g->reconnects)
         return port_error(g, ret, "no data plane is there");
     if (ret != 0)
@@ -193,6 +195,8 @@ static int find_target(struct jetgen *g)
                 return 0;
         }
     }
+    if (interrupted)
+        return -EINTR;
     if (!link.link_status)
         return port_error(g, -ENETDOWN, "its link does not come up%s",
                           g->reconnects ? "; --queues must be the data plane's workers" : "");
