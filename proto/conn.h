@@ -33,7 +33,8 @@
 enum {
     CONN_PATHS = 4,
     CONN_STREAM_ANY = -1,
-    CONN_PACKET_MIN = 1280, /* UDP payload every path carries */
+    CONN_PACKET_MIN = 1280,  /* UDP payload every path carries */
+    CONN_PACKET_SURE = 1232, /* ... and every network with IPv6, whose least MTU is 1280 */
     CONN_PACKET_MAX = 9000,
     CONN_FRONT_MAX = 64,      /* a packet's room for frames is at least 64 bytes */
     CONN_MESSAGES_MAX = 4096, /* queued on a stream */

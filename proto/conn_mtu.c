@@ -116,21 +116,44 @@ void mtu_lost(struct conn *c, struct conn_path *path, uint32_t bytes, uint64_t n
     search(path, now);
 }
 
-static bool is_large(const struct sent_packet *p)
+/* Whether one of the packets from p to end has such a size. */
+static bool has_size(const struct sent_packet *p, const struct sent_packet *end, uint32_t least,
+                     uint32_t most)
 {
-    return p->bytes > CONN_PACKET_MIN && !(p->flags & SENT_MTU_PROBE);
+    for (; p != end; p = p->next)
+        if (p->bytes >= least && p->bytes <= most && !(p->flags & SENT_MTU_PROBE))
+            return true;
+    return false;
+}
+
+/* How often packets of such sizes were lost since one, or a larger one, was acknowledged. */
+static void count_losses(uint8_t *losses, const struct conn_path *path, const struct loss_event *ev,
+                         uint32_t least, uint32_t most)
+{
+    if (*losses < LOSSES && has_size(ev->lost, path->sent.live, least, most))
+        ++*losses;
+    if (has_size(ev->acked, NULL, least, UINT16_MAX))
+        *losses = 0;
+}
+
+/* RFC 8899 calls it an error that packets of the base size are lost. */
+static void settle_base(struct conn_path *path, const struct loss_event *ev, uint64_t now)
+{
+    count_losses(&path->base_losses, path, ev, CONN_PACKET_MIN, CONN_PACKET_MIN);
+    if (has_size(ev->acked, NULL, CONN_PACKET_MIN, UINT16_MAX)) {
+        path->shown_at = now;
+        path->narrow = false;
+    }
+    if (path->base_losses < LOSSES || path->narrow || path->address.tcp)
+        return;
+    path->narrow = true;
+    path->probes = 1;
 }
 
 void mtu_settle(struct conn *c, struct conn_path *path, const struct loss_event *ev, uint64_t now)
 {
-    bool lost = false;
-
-    for (const struct sent_packet *p = ev->lost; p != path->sent.live; p = p->next)
-        lost |= is_large(p);
-    path->mtu_losses += lost;
-    for (const struct sent_packet *p = ev->acked; p; p = p->next)
-        if (is_large(p))
-            path->mtu_losses = 0;
+    settle_base(path, ev, now);
+    count_losses(&path->mtu_losses, path, ev, CONN_PACKET_MIN + 1, UINT16_MAX);
     if (path->mtu_losses >= LOSSES)
         mtu_black_hole(c, path, now);
 }

@@ -128,6 +128,8 @@ struct conn_path *path_arrived(struct conn *c, const struct conn_received *p, ui
     path->read_pn = p->pn;
     path->read_bytes = (uint16_t)p->bytes;
     path->packets_received++;
+    if (p->bytes > CONN_PACKET_SURE)
+        path->large_at = now;
     if (path->limited)
         path->bytes_in += p->bytes;
     return path;
@@ -155,11 +157,16 @@ static bool is_usable(const struct conn *c, const struct conn_path *path)
 enum { RANK_FAILING = 4 };
 
 /* Paths of the lowest rank are used. */
+static bool is_broken(const struct conn_path *path)
+{
+    return path->loss.probe_count >= PROBES_FAILING || path->narrow;
+}
+
 static unsigned rank_of(const struct conn_path *path)
 {
     unsigned rank = path->use == PATH_SHARE ? 0 : path->use == PATH_DUPLICATE ? 1 : 2;
 
-    return path->loss.probe_count >= PROBES_FAILING ? rank + RANK_FAILING : rank;
+    return is_broken(path) ? rank + RANK_FAILING : rank;
 }
 
 static unsigned best_rank(const struct conn *c)
@@ -181,7 +188,7 @@ bool conn_is_failing(const struct conn *c)
 
 bool path_failing(const struct conn *c, const struct conn_path *path)
 {
-    return path->loss.probe_count >= PROBES_FAILING && best_rank(c) < RANK_FAILING;
+    return is_broken(path) && best_rank(c) < RANK_FAILING;
 }
 
 /* Whether congestion control lets a packet leave; *at: no later than when its pacer will. */

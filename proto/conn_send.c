@@ -305,6 +305,13 @@ static int send_mtu_probe(struct conn_path *path, uint32_t size, struct conn *c,
     return finish(&b, p);
 }
 
+/* Who only acknowledges large packets, which then come no more, has to find out whether the path
+ * still carries them; the server cannot take another. */
+static bool shows_size(const struct conn *c, const struct conn_path *path)
+{
+    return !c->config.server && !path->address.tcp && path->large_at > path->shown_at;
+}
+
 /* Whatever waits, on a path that may take it. probe: something must go. */
 static int send_on(struct conn_path *path, bool probe, struct conn *c, uint64_t now, uint64_t pn,
                    struct conn_packet *p)
@@ -324,8 +331,11 @@ static int send_on(struct conn_path *path, bool probe, struct conn *c, uint64_t 
     if (fec_repair_due(c) && !probe && b.p == b.start && fec_put_repair(&b))
         return finish(&b, p);
     put_data(&b);
-    if ((probe || c->ping_due) && !b.eliciting)
+    if ((probe || c->ping_due) && !b.eliciting) {
         put_ping(&b);
+        if (probe && shows_size(c, path))
+            pad(&b, CONN_PACKET_MIN);
+    }
     if (p->room == 0) /* a packet in a ResumeHello confirms no keys */
         c->ping_due &= !b.eliciting;
     if (!finish(&b, p))

@@ -115,6 +115,8 @@ struct conn_path {
     uint64_t validate_by;  /* or it failed */
     uint64_t close_at;     /* when what is in flight is given up; UINT64_MAX: it stays */
     uint64_t mtu_at;       /* when MTU discovery goes on */
+    uint64_t large_at;     /* when a packet above CONN_PACKET_SURE came from it */
+    uint64_t shown_at;     /* when one of ours of CONN_PACKET_MIN or more was acknowledged */
     uint8_t challenge[8], response[8];
     uint16_t read_bytes, response_bytes; /* UDP payload: of read_pn, of what is to be answered */
     uint32_t probes;  /* ack-eliciting packets to send, whatever the window says */
@@ -122,11 +124,13 @@ struct conn_path {
     uint16_t mtu;     /* UDP payload that gets through */
     uint16_t mtu_low, mtu_high, mtu_probe;
     uint8_t mtu_state, mtu_tries;
-    uint8_t mtu_losses; /* of packets that not every path carries, since one was acknowledged */
-    uint8_t challenges; /* sent */
-    uint8_t use;        /* enum path_use, as the last of both sides to speak said */
-    uint8_t use_state;  /* enum use_state: whether the peer knows */
-    uint8_t replaces;   /* the slot that this one takes over from once validated, or CONN_PATHS */
+    uint8_t mtu_losses;  /* of packets that not every path carries, since one was acknowledged */
+    uint8_t base_losses; /* likewise, of those as long as every path must carry */
+    bool narrow;         /* these get lost, whatever shorter ones do */
+    uint8_t challenges;  /* sent */
+    uint8_t use;         /* enum path_use, as the last of both sides to speak said */
+    uint8_t use_state;   /* enum use_state: whether the peer knows */
+    uint8_t replaces;    /* the slot that this one takes over from once validated, or CONN_PATHS */
     bool open, validated;
     bool limited; /* by amplification, until it is validated */
     bool joined;  /* it is one of the session's paths, not just an address that packets came from */
@@ -356,7 +360,8 @@ struct conn_path *path_choose(struct conn *c, uint64_t now, uint64_t *at);
  * number of its own, of a packet of so many bytes that left along `path`; NULL: no more. */
 struct conn_path *path_next_copy(struct conn *c, const struct conn_path *path,
                                  const struct conn_path *after, uint32_t bytes, uint64_t now);
-/* Its packets are not acknowledged any more while another path works: probes of it are PINGs. */
+/* Its packets, or the large ones, are not acknowledged any more while another path works: probes of
+ * it are PINGs. */
 bool path_failing(const struct conn *c, const struct conn_path *path);
 /* A path with path frames due that may be sent; NULL: none. */
 struct conn_path *path_control_due(struct conn *c, uint64_t now);

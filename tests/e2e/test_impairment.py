@@ -18,7 +18,7 @@ import time
 import pytest
 from badwire import BadWire
 from host import Host, wait_for, why_not
-from jetperf import LISTENERS, PORTS, Jetperf, books, say
+from jetperf import LISTENERS, MIB, PORTS, Jetperf, books, say
 from plane import BUILD, CLIENT, SERVER, Plane
 from test_tcp_relay import make as make_tcp  # noqa: F401  a fixture
 from test_tcp_relay import tcp
@@ -179,23 +179,40 @@ def test_handshakes_lost_in_bursts(make_plane, tmp_path, capsys):
         wire.close()
 
 
-def narrow(left, right):
+def narrow(*hosts):
     """Packets of 1280 bytes at most: a hello of 1344 does not fit, nor is it cut."""
-    Host.wire(left, right)
-    for host in left, right:
+    for host in hosts:
         host.ip("link", "set", "eth0", "mtu", "1280")
+
+
+def narrow_wire(left, right):
+    Host.wire(left, right)
+    narrow(left, right)
 
 
 def test_mtu_of_1280(make_tcp, capsys):  # noqa: F811
     """Where UDP's hello does not fit the client finds TCP by itself. After 15 s it tries UDP again, which answers what is
     small, and yet it stays."""
-    plane = make_tcp(wire=narrow)
+    plane = make_tcp(wire=narrow_wire)
     perf = Jetperf(plane, "echo", "-t", 20, "--rate", 100, "-P", 4, "--size", 16000)
     wait_for(lambda: tcp(plane)["connections"] == 1 or not perf.program.alive(), 20, "a connection by TCP")
     local = perf.result()
     say(capsys, f"{local['seconds']:.1f} s, {local['path']['probe_timeouts']} probes")
     assert local["sent"] == local["received"] == books(plane)["delivered_bytes"] >= VOLUME
     assert tcp(plane)["accepted"] == 1 and local["path"]["probe_timeouts"] < 10
+
+
+def test_mtu_becomes_1280(make_tcp, capsys):  # noqa: F811
+    """Who downloads only sends what still fits; it turns to TCP all the same, and stays there."""
+    plane = make_tcp()
+    perf = Jetperf(plane, "down", "-t", 25, "-i", 1)
+    wait_for(lambda: plane.total()["tx_bytes"] > MIB, 20, "data by UDP")
+    narrow(plane.client_host, plane.host)
+    wait_for(lambda: tcp(plane)["connections"] == 1, 15, "a connection by TCP")
+    code, found = perf.exit(60)
+    received = [part["received"] for part in found["intervals"]]
+    say(capsys, f"{received.count(0)} s without data")
+    assert code == 0 and found["intact"] and all(received[-12:]), received
 
 
 def test_file_over_everything(tmp_path, capsys):

@@ -303,11 +303,19 @@ static void no_path_that_is_too_narrow_is_taken(void **state)
     }
 }
 
+static uint64_t sent_by(const struct end *e, unsigned path)
+{
+    struct conn_stats stats;
+
+    conn_stats(e->conn, &stats);
+    return stats.path[path].sent;
+}
+
 /* It answers what is small, and is offered again; and yet no data goes there any more. */
 static void a_path_that_narrows_is_left(void **state)
 {
-    struct flow_plan plan = messages(2500, 5000, 10 * MS);
-    struct conn_stats before, stats;
+    struct flow_plan plan = messages(4500, 5000, 10 * MS);
+    uint64_t from_client, from_server;
 
     (void)state;
     app_stream(&app, false, 2 * S, &plan, &plan);
@@ -317,17 +325,71 @@ static void a_path_that_narrows_is_left(void **state)
     narrow(0, UP);
     narrow(0, DOWN);
     run(3 * S);
-    conn_stats(client->conn, &before);
+    from_client = sent_by(client, 0);
+    from_server = sent_by(server, 0);
+    run(20 * S);
+    assert_in_range(sent_by(client, 0) - from_client, 1, 30);
+    assert_in_range(sent_by(server, 0) - from_server, 0, 30);
     for (unsigned i = 0; i < 3; i++) {
         conn_path_set(client->conn, 0, PATH_SHARE, net.sim.now);
         end_pump(client);
         run(5 * S);
     }
-    conn_stats(client->conn, &stats);
-    assert_in_range(stats.path[0].sent - before.path[0].sent, 3, 30);
-    run(20 * S);
+    assert_in_range(sent_by(client, 0) - from_client, 4, 60);
+    assert_in_range(sent_by(server, 0) - from_server, 0, 60);
+    run(30 * S);
     assert_true(app_done(&app));
     app_check(&app);
+}
+
+/* The client notices, though small packets are answered: it is the one that can take another. */
+static void narrow_and_notice(const struct flow_plan *up, const struct flow_plan *down,
+                              const struct flow_plan *small)
+{
+    config.conn.mtu_discovery = true;
+    app_stream(&app, false, 0, up, down);
+    app_stream(&app, false, 0, small, &nothing);
+    start();
+    run(4 * S);
+    assert_false(conn_is_failing(client->conn));
+    narrow(0, UP);
+    narrow(0, DOWN);
+    run(20 * S);
+    for (unsigned i = 0; i < 10; i++, run(S))
+        assert_true(conn_is_failing(client->conn));
+}
+
+static void a_download_shows_that_its_path_narrowed(void **state)
+{
+    struct flow_plan bulk = messages(20000, 60000, 0);
+
+    (void)state;
+    narrow_and_notice(&nothing, &bulk, &nothing);
+}
+
+static void small_messages_do_not_hide_a_narrow_path(void **state)
+{
+    struct flow_plan plan = messages(1000, 5000, 200 * MS), small = messages(20000, 100, 5 * MS);
+
+    (void)state;
+    narrow_and_notice(&plan, &nothing, &small);
+}
+
+/* 5 s of heartbeats that nothing made necessary are small. */
+static void heartbeats_are_small(void **state)
+{
+    struct flow_plan plan = messages(100, 5000, 0);
+    struct conn_stats before, after;
+
+    (void)state;
+    app_stream(&app, false, 0, &nothing, &plan);
+    start();
+    run(30 * S);
+    conn_stats(client->conn, &before);
+    run(300 * S);
+    conn_stats(client->conn, &after);
+    assert_in_range(after.packets_sent - before.packets_sent, 50, 130);
+    assert_true(after.bytes_sent - before.bytes_sent < 130 * 100);
 }
 
 /* A sender that waits for the reader, with much in flight that a dark spell swallows, is back at
@@ -699,6 +761,9 @@ int main(void)
         TEST(standby_takes_over),
         TEST(no_path_that_is_too_narrow_is_taken),
         TEST(a_path_that_narrows_is_left),
+        TEST(a_download_shows_that_its_path_narrowed),
+        TEST(small_messages_do_not_hide_a_narrow_path),
+        TEST(heartbeats_are_small),
         TEST(newreno_makes_up_for_a_dark_spell),
         TEST(cubic_makes_up_for_a_dark_spell),
         TEST(bbr_makes_up_for_a_dark_spell),

@@ -139,6 +139,56 @@ static struct conn_path *choose(struct world *w)
     return path_choose(w->c, w->now, &at);
 }
 
+/* How large a packet with the path frames due is to be. */
+static uint32_t size_due(struct world *w, struct conn_path *path)
+{
+    uint8_t out[64];
+    struct build b = {
+        .c = w->c, .path = path, .now = w->now, .start = out, .p = out, .end = out + 64};
+
+    return path_put(&b);
+}
+
+static void responses_are_as_large_as_their_challenge(void **state)
+{
+    static const uint32_t sizes[] = {44, 600, CONN_PACKET_MIN, 1452};
+    struct jp_path from = address(1, 1000);
+    struct world w;
+
+    (void)state;
+    begin(&w, true);
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct conn_received p = {.path = &from, .pn = w.pn++, .bytes = sizes[i]};
+        struct frame f = {.type = FRAME_PATH_CHALLENGE, .u.path_data = (const uint8_t[8]){1}};
+        struct conn_path *path = path_arrived(w.c, &p, w.now);
+
+        path_read(w.c, path, &f, w.now);
+        assert_int_equal(size_due(&w, path), i < 2 ? sizes[i] : CONN_PACKET_MIN);
+    }
+    end(&w);
+}
+
+/* The server was not asked whether it likes the client's path; TCP has no MTU. */
+static void clients_challenge_with_full_packets(void **state)
+{
+    struct jp_path by_tcp = address(3, 1000);
+    struct world w;
+
+    (void)state;
+    begin(&w, true);
+    assert_int_equal(size_due(&w, ping_from(&w, address(2, 1000))), 0);
+    end(&w);
+    begin(&w, false);
+    by_tcp.tcp = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        struct jp_path to = i ? by_tcp : address(2, 1000);
+        int path = conn_path_add(w.c, &to, PATH_SHARE, w.now);
+
+        assert_int_equal(size_due(&w, &w.c->path[path]), i ? 0 : CONN_PACKET_MIN);
+    }
+    end(&w);
+}
+
 static void the_first_path(void **state)
 {
     struct world w;
@@ -592,6 +642,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_path),
+        cmocka_unit_test(responses_are_as_large_as_their_challenge),
+        cmocka_unit_test(clients_challenge_with_full_packets),
         cmocka_unit_test(the_peer_migrates),
         cmocka_unit_test(what_migrates_nothing),
         cmocka_unit_test(only_a_port_changed),
