@@ -18,7 +18,7 @@ from plane import BUILD, CLIENT, sanitized
 from stats import Stats
 from test_denial import HOARDS
 from test_faults_state import jetplaned
-from test_kernel_client import xdp_works
+from test_kernel_client import need_xdp
 
 PATIENCE = 60  # seconds, for anybody to be at work again
 IDLE_MS = 25000  # sessions that hear nothing for so long end
@@ -104,10 +104,8 @@ def link_up(plane):
 @pytest.mark.parametrize("device", ["af_packet", "af_xdp"])
 def test_links_come_and_go(make, device):
     """Sessions live on; an interface that is gone for good wants a new data plane."""
-    if device == "af_xdp" and (why_not() or not xdp_works()):
-        pytest.skip(why_not() or "this kernel has no AF_XDP or no bpffs")
-    if device == "af_xdp" and sanitized(BUILD / "dataplane/jetplane-dp"):
-        pytest.skip("libxdp leaks 80 bytes")
+    if device == "af_xdp":
+        need_xdp()
     plane = make(device=device)
     with Crowd(plane) as crowd:
         crowd.recover(PATIENCE)

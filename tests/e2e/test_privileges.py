@@ -16,6 +16,7 @@ import jetwire as w
 import pytest
 from host import Host, wait_for, why_not
 from plane import BUILD, sanitized
+from test_kernel_client import need_xdp
 
 NOBODY, STRANGER = 65534, 1  # nobody and daemon, of every Debian
 PAGE = 4096
@@ -106,12 +107,7 @@ def test_what_is_left(plane, user):
 
 
 def test_af_xdp_keeps_what_its_end_takes(make_plane):
-    from test_kernel_client import xdp_works
-
-    if why_not() or not xdp_works():
-        pytest.skip(why_not() or "this kernel has no AF_XDP or no bpffs")
-    if sanitized(BUILD / "dataplane/jetplane-dp"):
-        pytest.skip("libxdp leaks 80 bytes")
+    need_xdp()
     plane = make_plane(device="af_xdp")
     check(plane.dp.pid, kept=1 << 12 | 1 << 39)  # CAP_NET_ADMIN, CAP_BPF
     echo(plane, 20)
