@@ -1,5 +1,5 @@
 /* When a client turns to TCP: while it connects and is not answered (connect.c asks), and when no
- * path of an open session answers any more. UDP comes first again when it works, both ways: TCP is
+ * path of an open session works any more. UDP comes first again when it works, both ways: TCP is
  * a path on standby beside it for a while, and then closed. */
 #include <errno.h>
 #include <sys/socket.h>
@@ -155,7 +155,8 @@ void fallback_expire(jp_session *s, uint64_t now)
     if ((failing || (due && !by_udp && !s->sockets[SESSION_TCP])) && now >= s->tcp_at &&
         !s->context->settings.without_tcp) {
         s->tcp_at = now + TCP_AGAIN_US;
-        s->udp_at = now + UDP_AGAIN_US;
+        if (s->udp_at == UINT64_MAX)
+            s->udp_at = now + UDP_AGAIN_US;
         fallback_connect(s, NULL, &peer);
     }
     session_touch(s);

@@ -233,7 +233,7 @@ int conn_path_add(struct conn *c, const struct jp_path *path, enum path_use use,
 int conn_path_set(struct conn *c, unsigned path, enum path_use use, uint64_t now);
 /* The path is no more: its connection was closed. It fails, unless it is the only one. */
 void conn_path_lost(struct conn *c, const struct jp_path *path, uint64_t now);
-/* No path answers: two probe timeouts in a row on each. */
+/* No path works: two probe timeouts in a row on each, or only short packets got through. */
 bool conn_is_failing(const struct conn *c);
 
 /* ---- the session ---- */

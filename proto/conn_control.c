@@ -242,8 +242,8 @@ void item_lost(struct conn *c, const struct sent_item *i, uint64_t now)
 
 void item_again(struct conn *c, const struct sent_item *i, uint64_t now)
 {
-    const struct conn_stream *s = is_fragment(i) ? stream_find(c, i->stream) : NULL;
+    struct conn_stream *s = is_fragment(i) ? stream_find(c, i->stream) : NULL;
 
-    if (!is_fragment(i) || (s && s->config.max_retransmissions == SENDQ_RELIABLE))
+    if (!is_fragment(i) || (s && sendq_is_reliable(&s->queue, i->seq)))
         item_lost(c, i, now);
 }

@@ -5,8 +5,9 @@
 
 enum {
     TRIES = 3,
-    LOSSES = 6,    /* times that large packets were lost and none acknowledged */
-    STEP_MIN = 16, /* not worth a probe */
+    BASE = CONN_PACKET_MIN - 4, /* as full packets with FEC are */
+    LOSSES = 6,                 /* times that large packets were lost and none acknowledged */
+    STEP_MIN = 16,              /* not worth a probe */
     RAISE_US = 600000000,
 };
 static_assert((WIRE_DATA_HDR + WIRE_TAG) % 4 == 0, "packets are multiples of 4");
@@ -116,31 +117,25 @@ void mtu_lost(struct conn *c, struct conn_path *path, uint32_t bytes, uint64_t n
     search(path, now);
 }
 
-/* Whether one of the packets from p to end has such a size. */
-static bool has_size(const struct sent_packet *p, const struct sent_packet *end, uint32_t least,
-                     uint32_t most)
-{
-    for (; p != end; p = p->next)
-        if (p->bytes >= least && p->bytes <= most && !(p->flags & SENT_MTU_PROBE))
-            return true;
-    return false;
-}
-
-/* How often packets of such sizes were lost since one, or a larger one, was acknowledged. */
-static void count_losses(uint8_t *losses, const struct conn_path *path, const struct loss_event *ev,
+/* How often packets of such sizes were lost since one, or a larger one, was acknowledged; returns
+ * whether one was just now. */
+static bool count_losses(uint8_t *losses, const struct conn_path *path, const struct loss_event *ev,
                          uint32_t least, uint32_t most)
 {
-    if (*losses < LOSSES && has_size(ev->lost, path->sent.live, least, most))
-        ++*losses;
-    if (has_size(ev->acked, NULL, least, UINT16_MAX))
-        *losses = 0;
+    bool lost = false, acked = false;
+
+    for (const struct sent_packet *p = ev->lost; p != path->sent.live; p = p->next)
+        lost |= p->bytes >= least && p->bytes <= most && !(p->flags & SENT_MTU_PROBE);
+    for (const struct sent_packet *p = ev->acked; p; p = p->next)
+        acked |= p->bytes >= least;
+    *losses = acked ? 0 : (uint8_t)(*losses + (lost && *losses < LOSSES));
+    return acked;
 }
 
 /* RFC 8899 calls it an error that packets of the base size are lost. */
 static void settle_base(struct conn_path *path, const struct loss_event *ev, uint64_t now)
 {
-    count_losses(&path->base_losses, path, ev, CONN_PACKET_MIN, CONN_PACKET_MIN);
-    if (has_size(ev->acked, NULL, CONN_PACKET_MIN, UINT16_MAX)) {
+    if (count_losses(&path->base_losses, path, ev, BASE, CONN_PACKET_MIN)) {
         path->shown_at = now;
         path->narrow = false;
     }

@@ -154,14 +154,14 @@ static bool is_usable(const struct conn *c, const struct conn_path *path)
            (path->validated || (path == &c->path[c->active] && path_room(path) >= ROOM_MIN));
 }
 
-enum { RANK_FAILING = 4 };
-
-/* Paths of the lowest rank are used. */
 static bool is_broken(const struct conn_path *path)
 {
     return path->loss.probe_count >= PROBES_FAILING || path->narrow;
 }
 
+enum { RANK_FAILING = 4 };
+
+/* Paths of the lowest rank are used. */
 static unsigned rank_of(const struct conn_path *path)
 {
     unsigned rank = path->use == PATH_SHARE ? 0 : path->use == PATH_DUPLICATE ? 1 : 2;
@@ -345,6 +345,8 @@ uint64_t paths_deadline(const struct conn *c)
 /* What is in flight along a path that fails is sent again along one that works. */
 static void rescue(struct conn *c, struct conn_path *path, uint64_t now)
 {
+    if (path->narrow && !path->sent.live && path->probes == 0 && path_failing(c, path))
+        path->probes = 1; /* or nobody would see that it is wide again */
     if (path->loss.probe_count < path->gave_up)
         path->gave_up = 0;
     if (path->loss.probe_count == path->gave_up || !path_failing(c, path))

@@ -174,6 +174,7 @@ int sendq_push(struct sendq *q, const uint8_t *data, uint32_t len, void *user, u
                                     q->config->ttl_us > 0 ? now + q->config->ttl_us : UINT64_MAX,
                                 .max_retransmissions = q->config->max_retransmissions};
     q->mixed = q->tail && (q->mixed || m->expires_at < q->tail->expires_at);
+    q->expires_at = q->tail && q->expires_at < m->expires_at ? q->expires_at : m->expires_at;
     *(q->tail ? &q->tail->next : &q->head) = m;
     q->tail = m;
     if (!q->unsent)
@@ -237,6 +238,13 @@ static struct sendq_message *first_lossy(struct sendq *q)
     while (m->lost == 0)
         m = *lost_of(q, m) > 0 ? m->next : q->mark[(m->seq / SENDQ_STEP + 1) % SENDQ_MARKS];
     return m;
+}
+
+bool sendq_is_reliable(struct sendq *q, uint64_t seq)
+{
+    const struct sendq_message *m = find(q, seq);
+
+    return m && m->max_retransmissions == SENDQ_RELIABLE;
 }
 
 enum sendq_verdict sendq_next(struct sendq *q, uint64_t now, struct sendq_fragment *f)
@@ -371,21 +379,25 @@ void sendq_expire(struct sendq *q, uint64_t now)
 {
     while (q->head && q->head->expires_at <= now)
         leave(q, q->head, SENDQ_EXPIRED);
-    for (struct sendq_message *m = q->mixed ? q->head : NULL, *next; m; m = next) {
+    if (!q->mixed || now < q->expires_at)
+        return;
+    q->expires_at = UINT64_MAX;
+    for (struct sendq_message *m = q->head, *next; m; m = next) {
         next = m->next; /* stays, as the head does */
-        if (!m->over && m->expires_at <= now)
+        if (m->over)
+            continue;
+        if (m->expires_at <= now)
             leave(q, m, SENDQ_EXPIRED);
+        else if (m->expires_at < q->expires_at)
+            q->expires_at = m->expires_at;
     }
 }
 
 uint64_t sendq_deadline(const struct sendq *q)
 {
-    uint64_t deadline = q->head ? q->head->expires_at : UINT64_MAX;
-
-    for (const struct sendq_message *m = q->mixed ? q->head : NULL; m; m = m->next)
-        if (!m->over && m->expires_at < deadline)
-            deadline = m->expires_at;
-    return deadline;
+    if (!q->head)
+        return UINT64_MAX;
+    return q->mixed ? q->expires_at : q->head->expires_at;
 }
 
 /* ---- ends ---- */

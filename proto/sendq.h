@@ -95,7 +95,8 @@ struct sendq {
     uint32_t messages, waiting, ranges, lost; /* waiting: not started; lost: ranges */
     uint8_t control[SENDQ_CONTROLS];
     bool finished, reset;
-    bool mixed; /* messages may expire before others in front of them */
+    bool mixed;          /* messages may expire before others in front of them: */
+    uint64_t expires_at; /* none does before */
 };
 
 /* All pointers are the caller's and outlive the queue. */
@@ -123,6 +124,8 @@ enum sendq_verdict {
     SENDQ_FULL             /* until something is acknowledged */
 };
 
+/* Whether a message under way, or lost, goes again until it is acknowledged. */
+bool sendq_is_reliable(struct sendq *q, uint64_t seq);
 /* What to send next: all of it that is in one piece. The caller cuts it with sendq_fit, sends it,
  * and calls sendq_sent; or leaves it. Messages whose time is over are given up first. */
 enum sendq_verdict sendq_next(struct sendq *q, uint64_t now, struct sendq_fragment *f);
