@@ -155,8 +155,7 @@ void fallback_expire(jp_session *s, uint64_t now)
     if ((failing || (due && !by_udp && !s->sockets[SESSION_TCP])) && now >= s->tcp_at &&
         !s->context->settings.without_tcp) {
         s->tcp_at = now + TCP_AGAIN_US;
-        if (s->udp_at == UINT64_MAX)
-            s->udp_at = now + UDP_AGAIN_US;
+        s->udp_at = now + UDP_AGAIN_US;
         fallback_connect(s, NULL, &peer);
     }
     session_touch(s);

@@ -185,7 +185,6 @@ static void read_use(struct conn *c, struct conn_path *path, enum path_use use, 
     path->use = (uint8_t)use;
     path->use_state = USE_KNOWN;
     path->narrow = false;
-    path->base_losses = 0;
     path->loss.probe_count = 0; /* it works again, as far as the peer can tell */
     if (path->joined || !c->config.server)
         return;

@@ -127,7 +127,7 @@ static bool count_losses(uint8_t *losses, const struct conn_path *path, const st
     for (const struct sent_packet *p = ev->lost; p != path->sent.live; p = p->next)
         lost |= p->bytes >= least && p->bytes <= most && !(p->flags & SENT_MTU_PROBE);
     for (const struct sent_packet *p = ev->acked; p; p = p->next)
-        acked |= p->bytes >= least;
+        acked |= p->bytes >= least && !(p->flags & SENT_MTU_PROBE);
     *losses = acked ? 0 : (uint8_t)(*losses + (lost && *losses < LOSSES));
     return acked;
 }

@@ -345,8 +345,6 @@ uint64_t paths_deadline(const struct conn *c)
 /* What is in flight along a path that fails is sent again along one that works. */
 static void rescue(struct conn *c, struct conn_path *path, uint64_t now)
 {
-    if (path->narrow && !path->sent.live && path->probes == 0 && path_failing(c, path))
-        path->probes = 1; /* or nobody would see that it is wide again */
     if (path->loss.probe_count < path->gave_up)
         path->gave_up = 0;
     if (path->loss.probe_count == path->gave_up || !path_failing(c, path))
