@@ -116,7 +116,7 @@ struct conn_path {
     uint64_t close_at;     /* when what is in flight is given up; UINT64_MAX: it stays */
     uint64_t mtu_at;       /* when MTU discovery goes on */
     uint64_t large_at;     /* when a packet above CONN_PACKET_SURE came from it */
-    uint64_t shown_at;     /* when one of ours of CONN_PACKET_MIN or more was acknowledged */
+    uint64_t shown_at;     /* when one of ours about as long as CONN_PACKET_MIN was acknowledged */
     uint8_t challenge[8], response[8];
     uint16_t read_bytes, response_bytes; /* UDP payload: of read_pn, of what is to be answered */
     uint32_t probes;  /* ack-eliciting packets to send, whatever the window says */
