@@ -29,12 +29,12 @@ class Udp:
     def _ip(self, version, *arguments):
         self.host.ip(f"-{version}", *arguments)
 
-    def cut(self, ways=("there", "back")):
+    def cut(self, ways=("there", "back"), protocol="udp"):
         rule = {"back": ("priority", "1", "iif", "eth0", "blackhole"), "there": ("priority", "2", "lookup", "100")}
         self.is_cut = ways
         for version in SERVER:
             for way in ways:
-                self._ip(version, "rule", "add", "ipproto", "udp", *rule[way])
+                self._ip(version, "rule", "add", "ipproto", protocol, *rule[way])
 
     def join(self):
         for version in SERVER:

@@ -267,6 +267,19 @@ def test_udp_goes_one_way_only(make, way, cut):
     assert books(plane)["sessions_installed"] == 1
 
 
+def test_tcp_leads_nowhere(make):
+    """UDP comes back, and no connection is refused or made any more: the session finds UDP all the same."""
+    plane = make()
+    plane.udp.cut()
+    perf = Jetperf(plane, "echo", "-t", 25, "-P", 10)
+    wait_for(lambda: relayed(plane) > 500, 20, "data")
+    plane.udp.join()
+    plane.udp.cut(["there"], "tcp")
+    wait_for(lambda: ways(plane) == {False} and by_udp(plane), 20, "UDP")
+    perf.result()
+    assert books(plane)["sessions_installed"] == 1
+
+
 # ---- what is killed ----
 
 
