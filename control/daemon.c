@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -226,10 +227,13 @@ void daemon_close(struct daemon *d)
 /* All is open: nothing more is needed than what that takes. */
 static int confine_daemon(const struct config *config)
 {
+    char path[CONFIG_SOCKET_MAX]; /* is removed in the end */
+    const char *const writes[] = {dirname(strcpy(path, config->control_socket)), NULL};
     const struct confine wanted = {
         .program = "jetplaned",
         .user = config->becomes ? &config->user : NULL,
         .filter = CONFINE_DAEMON,
+        .writes = writes,
     };
 
     if (!confine_lock_memory())

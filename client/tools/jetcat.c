@@ -79,7 +79,7 @@ static bool parse_job(struct jetcat *j, int option, char *text)
         j->files[j->n_files++] = text;
         return true;
     case OPT_RECEIVE:
-        j->directory = text;
+        j->directory = j->tool.inbox = text;
         return true;
     case 'w':
         j->timeout = tool_seconds(&j->tool, "--timeout", text, 0.5, 86400);

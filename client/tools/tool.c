@@ -167,12 +167,21 @@ static void prepare_client(struct tool *t, jp_settings *settings)
 /* A server may yet open a port that only root may. */
 static void give_up_privileges(const struct tool *t)
 {
+    const char *writes[4] = {NULL};
+    unsigned n = 0;
     const struct confine wanted = {
         .program = t->name,
         .keep = t->server ? UINT64_C(1) << CAP_NET_BIND_SERVICE : 0,
         .filter = CONFINE_TOOL,
+        .writes = writes,
     };
 
+    if (t->inbox)
+        writes[n++] = t->inbox;
+    if (t->keylog)
+        writes[n++] = t->keylog;
+    if (t->learn)
+        writes[n++] = t->trust;
     confine_lock_memory(); /* else the library locks what is worth most */
     if (confine(&wanted) < 0)
         tool_fail(t, TOOL_FAILED, "cannot give up privileges");

@@ -28,6 +28,7 @@ struct tool {
     const char *trust;                    /* a file of servers' keys */
     bool learn;                           /* adding new ones to it */
     const char *keylog;                   /* file for sessions' secrets; NULL: none */
+    const char *inbox;                    /* directory that files are received into; NULL: none */
     jp_address addresses[TOOL_ADDRESSES]; /* to listen on, or to send from */
     unsigned n_addresses;
 };

@@ -7,9 +7,9 @@
         SCMP_SYS(name), #name                                                                      \
     }
 
-/* Other programs, other processes' memory, the kernel's modules and machine, mounts and namespaces,
- * files around the permissions of their paths, interfaces whose faults let out of confinement, keys
- * of the kernel, other users, time and names of the host. */
+/* Other programs, other processes and their memory, the kernel's modules and machine, mounts and
+ * namespaces, files around the permissions of their paths, interfaces whose faults let out of
+ * confinement, keys of the kernel, other users, time and names of the host. */
 const struct call calls_dangerous[] = {
     CALL(execve),
     CALL(execveat),
@@ -20,6 +20,10 @@ const struct call calls_dangerous[] = {
     CALL(process_vm_writev),
     CALL(kcmp),
     CALL(pidfd_getfd),
+    CALL(pidfd_open),
+    CALL(pidfd_send_signal),
+    CALL(process_madvise),
+    CALL(tkill),
     CALL(init_module),
     CALL(finit_module),
     CALL(delete_module),
@@ -142,7 +146,6 @@ const struct call calls_common[] = {
     CALL(rt_sigpending),
     CALL(sigaltstack),
     CALL(restart_syscall),
-    CALL(tgkill),
     CALL(futex),
     CALL(sched_yield),
     CALL(getpid),
@@ -218,7 +221,6 @@ const struct call calls_tool[] = {
     CALL(sched_getaffinity),
     CALL(sched_getparam),
     CALL(sched_getscheduler),
-    CALL(prlimit64),
     CALL(getrlimit),
     CALL(arch_prctl),
     CALL(prctl),

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 int confine_find(const char *user, const char *group, struct confine_user *found)
 {
@@ -50,10 +51,12 @@ static int said(const struct confine *c, const char *what, int rc)
 
 int confine(const struct confine *c)
 {
-    int rc = said(c, "drop privileges", threads_drop(c));
+    int ruleset, rc = said(c, "choose files", files_choose(c, &ruleset));
 
-    if (rc == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        rc = said(c, "forgo new privileges", -errno);
+    if (rc == 0)
+        rc = said(c, "drop privileges", threads_drop(c, ruleset));
+    if (ruleset >= 0)
+        close(ruleset);
     confine_no_dumps(); /* becoming another user may have allowed them again */
     return rc == 0 ? said(c, "filter system calls", filter_load(c)) : rc;
 }

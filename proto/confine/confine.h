@@ -1,6 +1,7 @@
 /* Giving up what a program that reads strangers' packets does not need: its user, capabilities,
- * most system calls, core files. Each step holds for all threads and cannot be undone. Messages go
- * to stderr. docs/architecture.md, "Privileges", says who gives up what and why. */
+ * most system calls, files, other processes, core files. Each step holds for all threads and cannot
+ * be undone. Messages go to stderr. docs/architecture.md, "Privileges", says who gives up what and
+ * why. */
 #ifndef CONFINE_H
 #define CONFINE_H
 
@@ -27,6 +28,9 @@ struct confine {
     uint64_t keep;                   /* capabilities, 1 << CAP_... each */
     enum confine_filter filter;
     bool bpf; /* the one dangerous call that a driver may need */
+    /* What a daemon or tool may still write to: files, and directories with all in them; where a
+     * path leads nowhere, its directory. NULL ends the list, or is one that is empty. */
+    const char *const *writes;
 };
 
 /* The user of this name, with its own group or the one named. 0, -ENOENT: no such user, -ESRCH: no
@@ -43,10 +47,23 @@ int confine(const struct confine *c);
 
 /* Parts of it. */
 
+/* Sanitizers' runtimes and the writing of coverage want calls and files of their own at the end. */
+#ifdef CONFINE_INSTRUMENTED
+enum { INSTRUMENTED = true };
+#else
+enum { INSTRUMENTED = false };
+#endif
+
+/* files.c: what files_close is to leave: *ruleset, to be closed, or -1 where there is no Landlock.
+ * 0 or -errno. */
+int files_choose(const struct confine *c, int *ruleset);
+/* The calling thread's; async-signal-safe. 0 or -errno. */
+int files_close(int ruleset);
 /* privileges.c: user and capabilities of the calling thread; async-signal-safe. */
 int privileges_drop(const struct confine *c);
-/* threads.c: privileges_drop in every thread of the process. 0 or the first -errno. */
-int threads_drop(const struct confine *c);
+/* threads.c: privileges_drop and files_close in every thread of the process. 0 or the first -errno.
+ */
+int threads_drop(const struct confine *c, int ruleset);
 /* filter.c */
 int filter_load(const struct confine *c);
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -10,12 +11,10 @@
 #include "calls.h"
 #include "confine.h"
 
-/* Sanitizers' runtimes and the writing of coverage want calls and files of their own at the end. */
-#ifdef CONFINE_INSTRUMENTED
-enum { INSTRUMENTED = true };
-#else
-enum { INSTRUMENTED = false };
-#endif
+enum {
+    NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                 CLONE_NEWPID | CLONE_NEWNET,
+};
 
 /* ---- the end of who makes a dangerous call ---- */
 
@@ -83,55 +82,113 @@ static int forbid(scmp_filter_ctx filter, const struct confine *c)
     return rc;
 }
 
-static int allow_sockets(scmp_filter_ctx filter, const int *families, unsigned n)
+/* A call whose argument decides. Values are compared in all 64 bits, of which the kernel may look
+ * at 32 only: what is allowed is equal to something, and what is refused is not, or is masked. */
+struct rule {
+    uint32_t action;
+    int call;
+    struct scmp_arg_cmp argument;
+};
+
+static int add_rules(scmp_filter_ctx filter, const struct rule *rules, size_t n)
 {
     int rc = 0;
 
-    for (unsigned i = 0; rc == 0 && i < n; i++)
-        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = seccomp_rule_add_array(filter, rules[i].action, rules[i].call, 1, &rules[i].argument);
     return rc;
 }
 
+#define ADD_RULES(filter, rules) add_rules(filter, rules, sizeof(rules) / sizeof((rules)[0]))
+
+/* Signals reach nobody else; abort() sends one. */
 static int allow_daemon(scmp_filter_ctx filter)
 {
-    static const int families[] = {AF_UNIX};
+    const struct rule rules[] = {
+        {SCMP_ACT_ALLOW, SCMP_SYS(socket), {0, SCMP_CMP_EQ, AF_UNIX, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(tgkill), {0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0}},
+    };
     int rc = add_all(filter, SCMP_ACT_ALLOW, calls_common, calls_common_n);
 
-    return rc == 0 ? allow_sockets(filter, families, 1) : rc;
+    return rc == 0 ? ADD_RULES(filter, rules) : rc;
 }
 
-/* Threads but no processes; clone3, whose flags a filter cannot see, is not there, and libc goes
- * on with clone. Netlink is how libc's getaddrinfo learns the host's addresses. */
+/* clone3, whose flags a filter cannot see, is not there, and libc goes on with clone. */
+static int hide_clone3(scmp_filter_ctx filter)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+}
+
+/* Threads but no processes. Netlink and SIOC... are how libc learns the host's addresses and
+ * interfaces. A terminal may be looked at: who types into it is its user. */
 static int allow_tool(scmp_filter_ctx filter)
 {
-    static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
-    int rc = add_all(filter, SCMP_ACT_ALLOW, calls_common, calls_common_n);
+    static const struct rule rules[] = {
+        {SCMP_ACT_ALLOW, SCMP_SYS(socket), {0, SCMP_CMP_EQ, AF_INET, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(socket), {0, SCMP_CMP_EQ, AF_INET6, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(socket), {0, SCMP_CMP_EQ, AF_NETLINK, 0}},
+        {SCMP_ACT_ALLOW,
+         SCMP_SYS(clone),
+         {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD | NAMESPACES, CLONE_THREAD}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), {0, SCMP_CMP_EQ, 0, 0}}, /* its own */
+        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, TCGETS, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, TIOCGWINSZ, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, FIONREAD, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, FIONBIO, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, SIOCGIFINDEX, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, SIOCGIFNAME, 0}},
+    };
+    int rc = allow_daemon(filter);
 
     if (rc == 0)
         rc = add_all(filter, SCMP_ACT_ALLOW, calls_tool, calls_tool_n);
     if (rc == 0)
-        rc = allow_sockets(filter, families, 4);
+        rc = hide_clone3(filter);
+    return rc == 0 ? ADD_RULES(filter, rules) : rc;
+}
+
+/* Where all else is allowed: no process but its own is reached or made, and nothing is typed into
+ * a terminal. */
+static int refuse_others(scmp_filter_ctx filter)
+{
+    const scmp_datum_t self = (scmp_datum_t)getpid(), low = UINT32_MAX;
+    const uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
+    const struct rule rules[] = {
+        {refuse, SCMP_SYS(kill), {0, SCMP_CMP_NE, self, 0}},
+        {refuse, SCMP_SYS(tgkill), {0, SCMP_CMP_NE, self, 0}},
+        {refuse, SCMP_SYS(rt_sigqueueinfo), {0, SCMP_CMP_NE, self, 0}},
+        {refuse, SCMP_SYS(rt_tgsigqueueinfo), {0, SCMP_CMP_NE, self, 0}},
+        {refuse, SCMP_SYS(prlimit64), {0, SCMP_CMP_NE, 0, 0}},
+        {refuse, SCMP_SYS(ioctl), {1, SCMP_CMP_MASKED_EQ, low, TIOCSTI}},
+        {refuse, SCMP_SYS(ioctl), {1, SCMP_CMP_MASKED_EQ, low, TIOCLINUX}},
+    };
+    static const struct rule process = {
+        SCMP_ACT_TRAP, SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0}};
+    int rc = ADD_RULES(filter, rules);
+
     if (rc == 0)
-        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-    if (rc == 0)
-        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    if (rc == 0) /* nothing may type into the terminal */
-        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                              SCMP_A1(SCMP_CMP_NE, TIOCSTI, 0));
+        rc = hide_clone3(filter);
+    if (rc == 0 && !INSTRUMENTED) /* a search for leaks is made by one */
+        rc = add_rules(filter, &process, 1);
+    for (scmp_datum_t bit = 1; rc == 0 && bit <= NAMESPACES; bit <<= 1) {
+        const struct rule namespace = {
+            SCMP_ACT_TRAP, SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, bit, bit}};
+
+        if (bit & NAMESPACES)
+            rc = add_rules(filter, &namespace, 1);
+    }
     return rc;
 }
 
-static int add_rules(scmp_filter_ctx filter, const struct confine *c)
+static int add_filter(scmp_filter_ctx filter, const struct confine *c)
 {
     int rc = forbid(filter, c);
 
-    if (rc == 0 && c->filter == CONFINE_DAEMON && !INSTRUMENTED)
-        rc = allow_daemon(filter);
-    if (rc == 0 && c->filter == CONFINE_TOOL && !INSTRUMENTED)
-        rc = allow_tool(filter);
-    return rc;
+    if (rc < 0)
+        return rc;
+    if (INSTRUMENTED || c->filter == CONFINE_DATA_PLANE)
+        return refuse_others(filter);
+    return c->filter == CONFINE_DAEMON ? allow_daemon(filter) : allow_tool(filter);
 }
 
 int filter_load(const struct confine *c)
@@ -148,7 +205,7 @@ int filter_load(const struct confine *c)
     if (rc == 0) /* other architectures' calls, by int 0x80 */
         rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (rc == 0)
-        rc = add_rules(filter, c);
+        rc = add_filter(filter, c);
     if (rc == 0)
         rc = catch_forbidden();
     if (rc == 0)

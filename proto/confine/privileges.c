@@ -19,11 +19,30 @@ static int drop_bounding(uint64_t keep)
     return 0;
 }
 
+static bool is_already(const struct confine_user *user)
+{
+    uid_t uid[3];
+    gid_t gid[3];
+
+    if (syscall(SYS_getresuid, &uid[0], &uid[1], &uid[2]) < 0 ||
+        syscall(SYS_getresgid, &gid[0], &gid[1], &gid[2]) < 0)
+        return false;
+    for (unsigned i = 0; i < 3; i++)
+        if (uid[i] != user->uid || gid[i] != user->gid)
+            return false;
+    return true;
+}
+
+/* Who is that user anyway, and may not change groups, keeps those it was started with. */
 static int become(const struct confine_user *user)
 {
-    if (geteuid() == user->uid && getuid() == user->uid)
+    bool already = is_already(user);
+
+    if (syscall(SYS_setgroups, 0, NULL) < 0 && !(already && errno == EPERM))
+        return -errno;
+    if (already)
         return 0;
-    if (prctl(PR_SET_KEEPCAPS, 1) < 0 || syscall(SYS_setgroups, 0, NULL) < 0 ||
+    if (prctl(PR_SET_KEEPCAPS, 1) < 0 ||
         syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0 ||
         syscall(SYS_setresuid, user->uid, user->uid, user->uid) < 0)
         return -errno;
@@ -52,5 +71,9 @@ int privileges_drop(const struct confine *c)
 
     if (rc == 0 && c->user)
         rc = become(c->user);
-    return rc == 0 ? set_capabilities(c->keep) : rc;
+    if (rc == 0)
+        rc = set_capabilities(c->keep);
+    if (rc == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        rc = -errno;
+    return rc;
 }

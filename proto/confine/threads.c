@@ -1,5 +1,5 @@
-/* Users and capabilities are a thread's own, so each has to drop them by itself: a signal makes it.
- */
+/* Users, capabilities and Landlock's rules are a thread's own, so each has to give them up by
+ * itself: a signal makes it. */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -15,6 +15,7 @@
 enum { THREADS_MAX = 1024, TURN_NS = 1000000, TURNS_MAX = 5000 };
 
 static const struct confine *wanted;
+static int files;
 static atomic_uint answers;
 static atomic_int first_error;
 
@@ -26,12 +27,19 @@ static void note(int rc)
         atomic_compare_exchange_strong(&first_error, &none, rc);
 }
 
+static void drop(void)
+{
+    int rc = privileges_drop(wanted);
+
+    note(rc == 0 ? files_close(files) : rc);
+}
+
 static void on_signal(int number)
 {
     int saved = errno;
 
     (void)number;
-    note(privileges_drop(wanted));
+    drop();
     atomic_fetch_add(&answers, 1);
     errno = saved;
 }
@@ -102,18 +110,19 @@ static int ask_all(int number)
     return rc;
 }
 
-int threads_drop(const struct confine *c)
+int threads_drop(const struct confine *c, int ruleset)
 {
     int number = SIGRTMAX - 1, rc;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
 
     wanted = c;
+    files = ruleset;
     atomic_store(&answers, 0);
     atomic_store(&first_error, 0);
     sigaction(number, &action, &before);
     rc = ask_all(number); /* first, as /proc and signals may be out of reach afterwards */
     sigaction(number, &before, NULL);
     note(rc);
-    note(privileges_drop(c));
+    drop();
     return atomic_load(&first_error);
 }
