@@ -12,8 +12,6 @@
 
 #include "errors.h"
 
-enum { LINE_MAX_BYTES = 512 };
-
 struct jp_trust {
     atomic_uint users;
     bool (*decide)(const jp_trust *trust, const char *name, const jp_key *key);
@@ -106,33 +104,37 @@ int jp_trust_callback(jp_trust **trust, jp_trust_decide *decide, void *argument)
 
 /* ---- a file ---- */
 
-enum listed { UNLISTED, DAMAGED, OTHER_KEY, LISTED }; /* the highest counts */
+enum listed { UNLISTED, DAMAGED, OTHER_KEY, LISTED, UNREADABLE }; /* the highest counts */
 
-/* What a line says about the server called `name`. */
-static enum listed read_line(char *line, const char *name, const jp_key *key)
+/* What a line of n bytes says about the server called `name`. */
+static enum listed read_line(const char *line, size_t n, const char *name, const jp_key *key)
 {
-    size_t length = strcspn(line, " \t");
+    size_t length = strcspn(line, " \t\r\n");
     jp_key listed;
 
     if (length != strlen(name) || memcmp(line, name, length) != 0)
         return UNLISTED;
-    if (jp_key_parse(&listed, line + length) < 0)
+    if (strlen(line) != n || jp_key_parse(&listed, line + length) < 0)
         return DAMAGED;
     return sodium_memcmp(listed.bytes, key->bytes, JP_KEY_BYTES) == 0 ? LISTED : OTHER_KEY;
 }
 
-/* A server may have several keys: any will do. */
+/* A server may have several keys: any will do. Whole lines only, or the end of a long one would be
+ * taken for one of its own. */
 static enum listed search(FILE *file, const char *name, const jp_key *key)
 {
     enum listed found = UNLISTED;
-    char line[LINE_MAX_BYTES];
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
 
-    while (found != LISTED && fgets(line, sizeof(line), file)) {
-        enum listed says = read_line(line, name, key);
+    while (found != LISTED && (n = getline(&line, &room, file)) >= 0) {
+        enum listed says = read_line(line, (size_t)n, name, key);
 
         found = says > found ? says : found;
     }
-    return found;
+    free(line);
+    return found == LISTED || feof(file) ? found : UNREADABLE;
 }
 
 /* Add a line of its own, whether or not the last one ended; all of it or nothing. */
@@ -158,11 +160,13 @@ static bool decide_listed(const jp_trust *trust, FILE *file, const char *name, c
     switch (search(file, name, key)) {
     case LISTED:
         return true;
+    case UNREADABLE:
+        return refuse(name, key, "the file cannot be read");
     case OTHER_KEY:
         return refuse(name, key, "another one is listed");
     case DAMAGED:
         return refuse(name, key, "the line of this server in the file has no key");
-    default:
+    default: /* UNLISTED */
         if (!trust->add_unknown)
             return refuse(name, key, "it is not listed");
         return add(file, name, key) || refuse(name, key, "the file cannot be written");

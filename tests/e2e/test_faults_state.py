@@ -287,7 +287,8 @@ DAMAGE = {
     "bit": (lambda line: line[:-2] + ("0" if line[-2] != "0" else "1") + "\n", "another one is listed"),
     "zeros": (lambda line: "\0" * len(line), "is not listed"),
     "name_cut": (lambda line: line[1:], "is not listed"),
-    "garbage_before": (lambda line: "x" * 5000 + line, "is not listed"),
+    **{f"{n}_before": (lambda line, n=n: "x" * n + line, "is not listed") for n in (510, 511, 512, 1022, 5000, 1 << 20)},
+    "zero_behind_key": (lambda line: line[:-1] + "\0" + line, "has no key"),
     "empty": (lambda line: "", "is not listed"),
 }
 
