@@ -22,8 +22,11 @@
 enum {
     CHUNK = 256 << 10, /* bytes of a message of data */
     SHA256_TEXT = 2 * crypto_hash_sha256_BYTES + 1,
-    NAME_BYTES = 250, /* of a file, so that ".part" fits behind it */
+    NAME_BYTES = 242, /* of a file, so that its part's name is one of at most 255 */
 };
+
+/* What there is of a file that is not whole: a name that no sender may give to a file. */
+#define PART_NAME ".%s.jetcat-part"
 
 enum role { ROLE_PIPE, ROLE_SEND, ROLE_RECEIVE };
 

@@ -1,4 +1,4 @@
-/* Receiving files into a directory: as NAME.part until they are whole and their hash is right. */
+/* Receiving files into a directory: as parts until they are whole and their hash is right. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,17 +11,16 @@
 
 struct sink {
     int directory, fd;
-    char name[NAME_BYTES + 1], part[NAME_BYTES + 8];
+    char name[NAME_BYTES + 1], part[NAME_BYTES + sizeof(PART_NAME)];
     uint64_t size;
     crypto_hash_sha256_state hash; /* of what is in the file */
 };
 
-/* A plain name in our directory: no path, nothing hidden, nothing a terminal would obey. */
+/* A plain name in our directory: no path, nothing hidden (parts are), nothing a terminal would
+ * obey. */
 static bool is_safe(const char *name)
 {
-    size_t n = strlen(name);
-
-    return n > 0 && n <= NAME_BYTES && name[0] != '.' && !strchr(name, '/') && tool_is_plain(name);
+    return *name && name[0] != '.' && !strchr(name, '/') && tool_is_plain(name);
 }
 
 static void set_name(struct jetcat *j, struct sink *s, json_t *offered)
@@ -34,23 +33,42 @@ static void set_name(struct jetcat *j, struct sink *s, json_t *offered)
         wire_fail(j, TOOL_FAILED, "refused: not a safe name for a file: %.300s",
                   text ? text : "none");
     }
+    if (strlen(name) > NAME_BYTES)
+        wire_fail(j, TOOL_FAILED, "refused: a name of %zu bytes; at most %d fit", strlen(name),
+                  NAME_BYTES);
     snprintf(s->name, sizeof(s->name), "%s", name);
-    snprintf(s->part, sizeof(s->part), "%s.part", name);
+    snprintf(s->part, sizeof(s->part), PART_NAME, s->name);
     if (faccessat(s->directory, s->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         wire_fail(j, TOOL_FAILED, "%s: is there already", s->name);
 }
 
-/* Open what there is of the file, for us alone. */
-static void open_part(struct jetcat *j, struct sink *s)
+/* What was there is a part only if it is a file of ours that has no other name. */
+static void check_part(struct jetcat *j, const struct sink *s)
 {
     struct stat st;
 
-    s->fd =
-        openat(s->directory, s->part, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
-    if (s->fd < 0 || fstat(s->fd, &st) < 0)
+    if (fstat(s->fd, &st) < 0)
         wire_fail(j, TOOL_FAILED, "%s: %s", s->part, strerror(errno));
     if (!S_ISREG(st.st_mode))
         wire_fail(j, TOOL_FAILED, "%s: not a regular file", s->part);
+    if (st.st_uid != geteuid())
+        wire_fail(j, TOOL_FAILED, "%s: owned by user %u, want %u", s->part, st.st_uid, geteuid());
+    if (st.st_nlink != 1)
+        wire_fail(j, TOOL_FAILED, "%s: has %ju hard links, want 1", s->part,
+                  (uintmax_t)st.st_nlink);
+}
+
+/* Open what there is of the file, for us alone. One that is made here is ours, whatever owner the
+ * file system shows. */
+static void open_part(struct jetcat *j, struct sink *s)
+{
+    enum { FLAGS = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK };
+
+    s->fd = openat(s->directory, s->part, FLAGS | O_CREAT | O_EXCL, 0666);
+    if (s->fd < 0 && errno == EEXIST && (s->fd = openat(s->directory, s->part, FLAGS)) >= 0)
+        check_part(j, s);
+    if (s->fd < 0)
+        wire_fail(j, TOOL_FAILED, "%s: %s", s->part, strerror(errno));
     if (flock(s->fd, LOCK_EX | LOCK_NB) < 0)
         wire_fail(j, TOOL_FAILED, "%s: somebody else receives it", s->part);
 }

@@ -229,11 +229,11 @@ def test_files_for_a_bad_disk(listen, tmp_path):  # noqa: F811
             listener = listen(*receive)
             sent = cat(listener, "--send", file)
             code, said = listener.end()
-            assert code == 1 and f"file.part: {says}" in said, said
-            assert sent.returncode == 1 and f"the other end says: file.part: {says}" in sent.stderr, sent
+            assert code == 1 and f".file.jetcat-part: {says}" in said, said
+            assert sent.returncode == 1 and f"the other end says: .file.jetcat-part: {says}" in sent.stderr, sent
             mend()
             disk.protect() if says == FULL else None
-        have = (disk.path / "file.part").stat().st_size
+        have = (disk.path / ".file.jetcat-part").stat().st_size
         assert 100_000 < have < 400_000
         listener = listen(*receive)
         sent = cat(listener, "--json", "--send", file)

@@ -479,7 +479,7 @@ def test_resumes_after_the_sender_was_killed(listen, tmp_path):
     listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in", "-w", "1")
     sender = subprocess.Popen([TOOLS / "jetcat", listener.address, "--key", listener.key, "--send", tmp_path / "huge"],
                               stderr=subprocess.DEVNULL)
-    part = tmp_path / "in/huge.part"
+    part = tmp_path / "in/.huge.jetcat-part"
     deadline = time.monotonic() + WAIT
     while not (part.exists() and part.stat().st_size > 1 << 20):
         assert time.monotonic() < deadline and sender.poll() is None
@@ -500,7 +500,7 @@ def test_resumes_after_the_sender_was_killed(listen, tmp_path):
 def test_begins_anew_when_the_part_is_of_another_file(listen, tmp_path):
     file = random_file(tmp_path / "file", 300_000)
     (tmp_path / "in").mkdir()
-    (tmp_path / "in/file.part").write_bytes(b"something else")
+    (tmp_path / "in/.file.jetcat-part").write_bytes(b"something else")
     listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
     result = cat(listener, "--json", "--send", file)
     assert result.returncode == 0 and json.loads(result.stdout)["resumed_at"] == 0
@@ -546,7 +546,7 @@ class Liar:
 
 
 @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/b", "", "..", ".hidden", "bell\a", "\x9b31m", "del\x7f",
-                                  "\u202etxt.exe", "x" * 251, 7])
+                                  "\u202etxt.exe", ".file.jetcat-part", 7])
 def test_refuses_unsafe_names(listen, tmp_path, name):
     (tmp_path / "in").mkdir()
     listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
@@ -557,11 +557,59 @@ def test_refuses_unsafe_names(listen, tmp_path, name):
     assert os.listdir(tmp_path / "in") == [] and os.listdir(tmp_path) == ["in"]
 
 
+def test_names_that_are_too_long(listen, tmp_path):
+    """The longest name is one whose part has a name, too."""
+    file = random_file(tmp_path / ("x" * 242), 1000)
+    (tmp_path / "in").mkdir()
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
+    assert cat(listener, "--send", file).returncode == 0 and listener.end()[0] == 0
+    assert (tmp_path / "in" / file.name).read_bytes() == file.read_bytes()
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
+    result = cat(listener, "--send", file.rename(tmp_path / ("x" * 243)))
+    assert result.returncode == 1 and "refused: a name of 243 bytes; at most 242 fit" in result.stderr
+    assert os.listdir(tmp_path / "in") == ["x" * 242]
+
+
+def test_no_file_is_taken_for_a_part(listen, tmp_path):
+    """Neither one of the receiver's, with another name elsewhere, nor one that was received."""
+    mine = tmp_path / "in/a.part"
+    sent = [random_file(tmp_path / name, size) for name, size in (("b.part", 9), ("b", 99), ("a", 5))]
+    (tmp_path / "in").mkdir()
+    mine.write_bytes(b"mine")
+    (tmp_path / "elsewhere").hardlink_to(mine)
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
+    result = cat(listener, *(argument for file in sent for argument in ("--send", file)))
+    assert result.returncode == 0 and listener.end()[0] == 0, result
+    for file in sent:
+        assert (tmp_path / "in" / file.name).read_bytes() == file.read_bytes()
+    assert mine.read_bytes() == b"mine" and mine.samefile(tmp_path / "elsewhere")
+    assert len(os.listdir(tmp_path / "in")) == 4
+
+
+@pytest.mark.parametrize("whose, why", [("linked", "has 2 hard links, want 1"), ("foreign", "owned by user 12345, want 0")])
+def test_parts_of_others_are_not_touched(listen, tmp_path, whose, why):
+    if whose == "foreign" and os.geteuid() != 0:
+        pytest.skip("not root")
+    (tmp_path / "in").mkdir()
+    part = tmp_path / "in/.file.jetcat-part"
+    part.write_bytes(b"not yours")
+    part.chmod(0o666)
+    (tmp_path / "elsewhere").hardlink_to(part) if whose == "linked" else os.chown(part, 12345, 12345)
+    before = part.stat()
+    listener = listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in")
+    result = cat(listener, "--send", random_file(tmp_path / "file", 5))
+    assert result.returncode == 1 and f"the other end says: .file.jetcat-part: {why}\n" in result.stderr
+    assert listener.end() == (1, f"jetcat: .file.jetcat-part: {why}\n")
+    after = part.stat()
+    assert part.read_bytes() == b"not yours" and os.listdir(tmp_path / "in") == [part.name]
+    assert (after.st_ino, after.st_mtime_ns, after.st_ctime_ns) == (before.st_ino, before.st_mtime_ns, before.st_ctime_ns)
+
+
 def test_follows_no_link(listen, tmp_path):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in/file.part").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/.file.jetcat-part").symlink_to(tmp_path / "elsewhere")
     liar = Liar(listen("jetcat", "-l", "127.0.0.1:0", "--receive", tmp_path / "in"))
-    assert "file.part" in liar.ask(file="file", size=5)["error"]
+    assert ".file.jetcat-part: Too many levels of symbolic links" in liar.ask(file="file", size=5)["error"]
     liar.socket.close()
     assert not (tmp_path / "elsewhere").exists()
 

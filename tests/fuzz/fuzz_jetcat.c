@@ -1,6 +1,6 @@
 /* A jetcat that receives or sends files, and another that says anything. The session is the
- * input's; the files are real. What holds: nothing appears but plain names in the directory, and a
- * file that is complete is what its sender's hash says. */
+ * input's; the files are real. What holds: nothing appears but plain names and their parts in the
+ * directory, and a file that is complete is what its sender's hash says. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -199,8 +199,16 @@ static bool has_controls(const char *name)
     return false;
 }
 
-/* Every name is plain, every file a file; all are removed. With one hash told, it is that of the
- * file that is whole. */
+static bool is_part(const char *name)
+{
+    static const char end[] = ".jetcat-part";
+    size_t n = strlen(name);
+
+    return name[0] == '.' && n >= sizeof(end) && strcmp(name + n + 1 - sizeof(end), end) == 0;
+}
+
+/* Every name is plain or a part's, every file a file; all are removed. With one hash told, it is
+ * that of the file that is whole. */
 static void clear(void)
 {
     DIR *d = opendir(directory);
@@ -208,13 +216,12 @@ static void clear(void)
 
     FUZZ_CHECK(d);
     while ((entry = readdir(d))) {
-        size_t n = strlen(entry->d_name);
-
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        FUZZ_CHECK(entry->d_name[0] != '.' && entry->d_type == DT_REG);
+        FUZZ_CHECK(entry->d_type == DT_REG);
+        FUZZ_CHECK(entry->d_name[0] != '.' || is_part(entry->d_name));
         FUZZ_CHECK(!has_controls(entry->d_name));
-        if (fz.hashes == 1 && (n < 5 || strcmp(entry->d_name + n - 5, ".part") != 0))
+        if (fz.hashes == 1 && !is_part(entry->d_name))
             check_whole(openat(dirfd(d), entry->d_name, O_RDONLY));
         FUZZ_CHECK(unlinkat(dirfd(d), entry->d_name, 0) == 0);
     }
@@ -256,7 +263,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     how = take8(&fz.in);
     if (how & 2) { /* something of a file is there already */
         n = take_bytes(&fz.in, take8(&fz.in), &at);
-        write_file("/a.part", at, n);
+        write_file("/.a.jetcat-part", at, n);
     }
     first = dup(STDIN_FILENO);
     quiet_begin(&q);
