@@ -20,6 +20,7 @@
     X(rx_packets, "packets taken from the port")                                                   \
     X(rx_bytes, "their bytes")                                                                     \
     X(sent_messages, "messages sent, injected losses included")                                    \
+    X(held_back, "messages due and never made: the port had no room, or no session was up")        \
     X(delivered, "echoes delivered, every byte checked")                                           \
     X(delivered_bytes, "payload bytes of these")                                                   \
     X(corrupt_delivered, "echoes delivered with bytes that were not sent")                         \

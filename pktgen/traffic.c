@@ -116,6 +116,19 @@ static int run_begin(struct worker *w)
     return 0;
 }
 
+/* Messages to be made now. Those that nobody takes while they are due are held back, and counted
+ * once they are forgotten; what is forgotten otherwise, this worker was too late for. */
+static unsigned messages_due(struct worker *w)
+{
+    uint64_t used = w->allowance_used;
+    unsigned n = allowance(w, w->g->phase->run.rate, BURST);
+
+    if (send_room(w) && w->up > 0)
+        return n;
+    count(w, C_held_back, w->allowance_used - used);
+    return 0;
+}
+
 static unsigned smaller(unsigned n, uint64_t limit)
 {
     return n < limit ? n : (unsigned)limit;
@@ -124,8 +137,7 @@ static unsigned smaller(unsigned n, uint64_t limit)
 static unsigned run_make(struct worker *w)
 {
     const struct run_params *run = &w->g->phase->run;
-    unsigned n = w->ends_at == 0 && send_room(w) ? allowance(w, run->rate, BURST) : 0;
-    unsigned made = 0;
+    unsigned n = w->ends_at == 0 ? messages_due(w) : 0, made = 0;
 
     window_advance(&w->window, w->tsc >> WINDOW_SHIFT);
     if (run->window > 0)
