@@ -105,7 +105,7 @@ PROOF = {
     "corruption": lambda did, total: did["damaged"] > 200 and total["auth_failed"] > 0,
     "blackholes": lambda did, total: did["lost"] > 0,
     "rebinding": lambda did, total: did["rebound"] >= 2 and total["paths_changed"] >= 2,
-    "reordering": lambda did, total: did["late"] > 500,
+    "reordering": lambda did, total: did["overtaken"] > 500,  # by `depth` each; the others went when `extra` was over
     "packets_of_1400": lambda did, total: did["lost"] > 0,
 }
 

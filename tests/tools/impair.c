@@ -11,8 +11,8 @@
  *                                      handshake and way are lost, in percent: 12.5 loses 30 %
  *                                      where nobody gives up meanwhile
  *   delay, extra                       ms; `extra` is for frames that are late
- *   depth                              frames that overtake one that is late, up to 64; after
- *                                      `extra` it goes anyway
+ *   depth                              frames that overtake one that is late; after `extra` it goes
+ *                                      anyway
  *   rebind                             ms between two changes of the NAT's ports; 0: no NAT
  *   dark, every                        ms: for `dark` at the end of each `every` nothing passes
  *   rate                               Mbit/s either way; what would wait for long is lost
@@ -51,7 +51,7 @@ enum {
     HELLO_BURST = 3,
     HANDSHAKES_MAX = 4096, /* that are told apart */
     TYPE_RESET = 4,
-    DEPTH_MAX = 64,
+    HELD_MAX = 1024, /* late frames either way; another one sets the first free */
     CHANGES_MAX = 4096,
 };
 
@@ -78,7 +78,8 @@ static const char *const key_names[KEYS] = {"loss",   "burst", "hello", "late", 
 static double values[KEYS];
 
 struct frame {
-    uint64_t due, order; /* ns; those due at once keep their order */
+    uint64_t due, order; /* ns; those due at once keep their order. While held: until when, or how
+                          * many have gone straight on */
     int to;
     size_t size;
     uint8_t data[FRAME_MAX];
@@ -88,10 +89,13 @@ static struct frame *heap[QUEUE_MAX]; /* the next one due first */
 static unsigned n_heap;
 static uint64_t order, random_state;
 static bool in_burst[2];
-static struct frame *held[2][DEPTH_MAX]; /* late ones, each until `depth` others have passed */
-static uint64_t seen[2];
-static uint64_t passed, lost, hellos, hellos_lost, bursts, late, doubled, damaged, overflowed,
-    rebound;
+static struct line {
+    struct frame *held[HELD_MAX]; /* late ones, each until `depth` others have overtaken it */
+    uint64_t first, end;
+    uint64_t straight; /* frames that were not held */
+} lines[2];
+static uint64_t passed, lost, hellos, hellos_lost, bursts, late, overtaken, doubled, damaged,
+    overflowed, rebound;
 static uint64_t seed, n_handshakes;
 static volatile sig_atomic_t ended;
 
@@ -202,32 +206,40 @@ static void send_later(struct frame *f, double ms)
 
 /* ---- frames held back, to be overtaken ---- */
 
-static void release(struct frame **slot)
+static struct frame *first_held(const struct line *l)
 {
-    if (*slot)
-        send_later(*slot, values[DELAY]);
-    *slot = NULL;
+    return l->first < l->end ? l->held[l->first % HELD_MAX] : NULL;
 }
 
-/* The frame's place in line; who has waited there since `depth` frames ago goes behind this one. */
-static struct frame **take_place(int to)
+static void release(struct line *l)
 {
-    return &held[to][seen[to]++ % (uint64_t)values[DEPTH]];
+    send_later(l->held[l->first++ % HELD_MAX], values[DELAY]);
 }
 
-static void hold(struct frame **slot, struct frame *f)
+static void hold(struct line *l, struct frame *f)
 {
+    if (l->end - l->first == HELD_MAX)
+        release(l);
     f->due = now_ns() + (uint64_t)(values[EXTRA] * 1e6);
-    *slot = f;
+    f->order = l->straight + (uint64_t)values[DEPTH];
+    l->held[l->end++ % HELD_MAX] = f;
+}
+
+/* One more went straight on: whom `depth` have overtaken by now goes behind it. */
+static void overtake(struct line *l)
+{
+    l->straight++;
+    for (struct frame *f; (f = first_held(l)) && f->order <= l->straight; overtaken++)
+        release(l);
 }
 
 static void release_stale(void)
 {
     uint64_t now = now_ns();
 
-    for (struct frame **slot = held[0]; slot < held[0] + 2 * DEPTH_MAX; slot++)
-        if (*slot && (*slot)->due <= now)
-            release(slot);
+    for (struct line *l = lines; l < lines + 2; l++)
+        for (struct frame *f; (f = first_held(l)) && f->due <= now;)
+            release(l);
 }
 
 static void send_due(const int sockets[2])
@@ -404,7 +416,6 @@ static void harm(uint8_t *frame, size_t size)
 
 static void pass(uint8_t *frame, size_t size, int to)
 {
-    struct frame **place = values[DEPTH] > 0 ? take_place(to) : NULL;
     double delay = values[DELAY];
 
     if (!gets_through(frame, size, to)) {
@@ -418,16 +429,14 @@ static void pass(uint8_t *frame, size_t size, int to)
     }
     if (chance(values[LATE])) {
         late++;
-        if (place) {
-            release(place);
-            hold(place, frame_new(frame, size, to));
+        if (values[DEPTH] > 0) {
+            hold(&lines[to], frame_new(frame, size, to));
             return;
         }
         delay += values[EXTRA];
     }
     send_later(frame_new(frame, size, to), delay);
-    if (place)
-        release(place);
+    overtake(&lines[to]);
 }
 
 static void receive(int from, int to)
@@ -468,8 +477,6 @@ static void parse(char *argument)
     for (unsigned i = 0; value && i < KEYS; i++)
         if (strcmp(argument, key_names[i]) == 0) {
             values[i] = atof(value);
-            if (values[DEPTH] > DEPTH_MAX)
-                errx(2, "depth: at most %d", DEPTH_MAX);
             return;
         }
     errx(2, "unknown: %s", argument);
@@ -539,9 +546,9 @@ int main(int argc, char **argv)
     }
     printf("{\"passed\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"handshakes\": %" PRIu64
            ", \"hellos\": %" PRIu64 ", \"hellos_lost\": %" PRIu64 ", \"bursts\": %" PRIu64
-           ", \"late\": %" PRIu64 ", \"doubled\": %" PRIu64 ", \"damaged\": %" PRIu64
-           ", \"overflowed\": %" PRIu64 ", \"rebound\": %" PRIu64 "}\n",
-           passed, lost, n_handshakes, hellos, hellos_lost, bursts, late, doubled, damaged,
-           overflowed, rebound);
+           ", \"late\": %" PRIu64 ", \"overtaken\": %" PRIu64 ", \"doubled\": %" PRIu64
+           ", \"damaged\": %" PRIu64 ", \"overflowed\": %" PRIu64 ", \"rebound\": %" PRIu64 "}\n",
+           passed, lost, n_handshakes, hellos, hellos_lost, bursts, late, overtaken, doubled,
+           damaged, overflowed, rebound);
     return 0;
 }
