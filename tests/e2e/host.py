@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -38,6 +39,13 @@ def _checked(result):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+class Homes(threading.local):
+    """Where each thread came from."""
+
+    def __init__(self):
+        self.stack = []
+
+
 class Host:
     """A network namespace. Sockets and programs made in `with host:` belong to it."""
 
@@ -46,18 +54,18 @@ class Host:
             _checked(LIBC.unshare(CLONE_NEWNET))
             self._ns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             _checked(LIBC.setns(home.fileno(), CLONE_NEWNET))
-        self._homes = []
+        self._homes = Homes()
         self._devices = None
         self.ip("link", "set", "lo", "up")
 
     def __enter__(self):
-        self._homes.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        self._homes.stack.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
         _checked(LIBC.setns(self._ns, CLONE_NEWNET))
         return self
 
     def __exit__(self, *_):
-        _checked(LIBC.setns(self._homes[-1], CLONE_NEWNET))
-        os.close(self._homes.pop())
+        _checked(LIBC.setns(self._homes.stack[-1], CLONE_NEWNET))
+        os.close(self._homes.stack.pop())
 
     def close(self):
         if self._devices:
