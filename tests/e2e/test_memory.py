@@ -17,7 +17,7 @@ KIB_A_FULL_ONE = 10
 GIB = 1 << 30
 
 
-def test_a_million_sessions(make_plane, record_property, capsys):
+def test_a_million_sessions(make_plane, capsys):
     if free_memory() < 6 * GIB:
         pytest.skip("needs 6 GiB of free memory")
     plane = make_plane(control=None, queues=2, max_sessions=SESSIONS, confirm_timeout_ms=600000)
@@ -33,7 +33,6 @@ def test_a_million_sessions(make_plane, record_property, capsys):
         some = spis[:: SESSIONS // 500]
         use(client, [Peer(spi) for spi in some])
         full = memory(plane.dp.pid)
-        record_property("bytes", full)
         with capsys.disabled():
             print(f" {full / GIB:.2f} GiB, {(full - empty) / SESSIONS:.0f} bytes a session ", end="")
         assert full <= 4 * GIB
@@ -73,7 +72,7 @@ def retire(control, spis):
     wait_for(lambda: control.stats.total()["sessions_retired"] == len(spis), 10, "the sessions to end")
 
 
-def test_idle_sessions(make_plane, capsys, record_property):
+def test_idle_sessions(make_plane, capsys):
     """They have sent and received, and rest."""
     if free_memory() < 6 * GIB:
         pytest.skip("needs 6 GiB of free memory")
@@ -94,7 +93,6 @@ def test_idle_sessions(make_plane, capsys, record_property):
     assert plane.total()["sessions_full"] == FULL
     for name, size in found.items():
         say(capsys, f"{name}: {size:.0f} bytes a session")
-        record_property(name, size)
     assert max(found.values()) <= 1024 * KIB_A_FULL_ONE
     client.kill()
     books(plane)
