@@ -411,9 +411,9 @@ static int send_any(struct conn *c, uint64_t now, uint64_t pn, struct conn_packe
         return send_on(path, true, c, now, pn, p);
     for (unsigned i = 0; i < CONN_PATHS; i++) {
         path = &c->path[i];
-        if (!path->open || p->room > 0 || (size = mtu_probe(c, path, now)) == 0)
+        if (!path->open || (size = mtu_probe(c, path, now)) == 0)
             continue;
-        if (can_elicit(c, path, false))
+        if (p->room == 0 && can_elicit(c, path, false))
             return send_mtu_probe(path, size, c, now, pn, p);
         path->mtu_at = now + CONN_RETRY_US;
     }

@@ -291,6 +291,26 @@ static void gaps_cost_nothing(void **state)
     assert_int_equal(stream_find(p->c, 1)->in.floor, seq);
 }
 
+/* Nothing larger may be sent before its first packet: then there is nothing to be done, either. */
+static void confirming_late_keeps_nobody_busy(void **state)
+{
+    struct conn_config config = config_of(0, 100);
+    struct conn_packet packet;
+    uint8_t frames[CONN_PACKET_MAX];
+    struct peer *p;
+
+    (void)state;
+    world_begin(&enough);
+    config.mtu_discovery = true;
+    p = peer_begin(0, &config);
+    receive(p, frames, frame_put_ping(frames));
+    for (unsigned turns = 0; conn_deadline(p->c, w.now) <= w.now; turns++) {
+        packet = (struct conn_packet){.frames = frames, .room = 200};
+        conn_send(p->c, w.now, p->c->next_pn, &packet);
+        assert_true(turns < 5);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, world_end)
 
 int main(void)
@@ -309,6 +329,7 @@ int main(void)
         TEST(forged_recoveries_close),
         TEST(claims_cost_credit),
         TEST(gaps_cost_nothing),
+        TEST(confirming_late_keeps_nobody_busy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
