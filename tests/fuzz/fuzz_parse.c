@@ -1,71 +1,16 @@
 /* Ethernet frames of anybody to the parse stage, in buffers that end where they do, their checksums
  * right if the input says so. What holds: what is kept is a data packet that lies in its frame, and
  * every frame has one fate. */
-#include <rte_ip.h>
-
 #include "burst.h"
 #include "fuzz.h"
+#include "fuzz_ethernet.h"
 #include "fuzz_input.h"
 #include "fuzz_plane.h"
 #include "handshake.h"
 #include "ingress.h"
 
-enum { FRAMES_MAX = 8, ETH = 14, IP4 = 20, IP6 = 40, MEND = 128 };
+enum { FRAMES_MAX = 8, MEND = 128 };
 #define HOUR_US (3600 * UINT64_C(1000000))
-
-/* In front of a frame's bytes is what counts its users. */
-static void frame_free(void *bytes, void *arg)
-{
-    (void)arg;
-    free((uint8_t *)bytes - sizeof(struct rte_mbuf_ext_shared_info));
-}
-
-static void put_checksum(uint8_t *at, uint16_t sum)
-{
-    memcpy(at, &sum, sizeof(sum)); /* in the order of what was summed */
-}
-
-/* Make the checksums of an IP header and of ICMP behind it right. */
-static void mend(uint8_t *eth, size_t len)
-{
-    uint8_t *ip = eth + ETH;
-
-    if (len >= ETH + IP4 + 4 && be16_load(eth + 12) == 0x0800 && ip[0] == 0x45) {
-        size_t total = be16_load(ip + 2);
-
-        put_checksum(ip + 10, 0);
-        put_checksum(ip + 10, (uint16_t)~rte_raw_cksum(ip, IP4));
-        if (ip[9] != IPPROTO_ICMP || total < IP4 + 4 || total > len - ETH)
-            return;
-        put_checksum(ip + IP4 + 2, 0);
-        put_checksum(ip + IP4 + 2, (uint16_t)~rte_raw_cksum(ip + IP4, total - IP4));
-    } else if (len >= ETH + IP6 + 4 && be16_load(eth + 12) == 0x86dd) {
-        size_t payload = be16_load(ip + 4);
-
-        if (ip[6] != IPPROTO_ICMPV6 || payload < 4 || payload > len - ETH - IP6)
-            return;
-        put_checksum(ip + IP6 + 2, 0);
-        put_checksum(ip + IP6 + 2,
-                     rte_ipv6_udptcp_cksum((const struct rte_ipv6_hdr *)ip, ip + IP6));
-    }
-}
-
-/* An mbuf whose data are these bytes in memory of their own. */
-static struct rte_mbuf *frame_of(struct plane *plane, const uint8_t *bytes, size_t len, bool right)
-{
-    struct rte_mbuf *m = rte_pktmbuf_alloc(plane->mbufs);
-    struct rte_mbuf_ext_shared_info *shared = malloc(sizeof(*shared) + len);
-
-    FUZZ_CHECK(m && shared);
-    *shared = (struct rte_mbuf_ext_shared_info){.free_cb = frame_free};
-    rte_mbuf_ext_refcnt_set(shared, 1);
-    memcpy(shared + 1, bytes, len);
-    if (right)
-        mend((uint8_t *)(shared + 1), len);
-    rte_pktmbuf_attach_extbuf(m, shared + 1, 0, (uint16_t)len, shared);
-    rte_pktmbuf_append(m, (uint16_t)len);
-    return m;
-}
 
 static void check_kept(const struct rte_mbuf *m, const struct packet *p)
 {
@@ -147,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (in.p < in.end && b.n < FRAMES_MAX) {
         size_t len = take_bytes(&in, take16(&in), &bytes);
 
-        b.m[b.n] = frame_of(plane, bytes, len, how & MEND);
+        b.m[b.n] = frame_of(plane->mbufs, bytes, len, how & MEND);
         b.n++;
     }
     b.port = (uint8_t)(how % PLANE_PORTS);
