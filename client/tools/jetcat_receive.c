@@ -58,6 +58,16 @@ static void check_part(struct jetcat *j, const struct sink *s)
                   (uintmax_t)st.st_nlink);
 }
 
+/* Locked, and under its name still: whoever had the lock before may have completed it. */
+static bool is_ours_alone(const struct sink *s)
+{
+    struct stat here, there;
+
+    return flock(s->fd, LOCK_EX | LOCK_NB) == 0 && fstat(s->fd, &here) == 0 &&
+           fstatat(s->directory, s->part, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
 /* Open what there is of the file, for us alone. One that is made here is ours, whatever owner the
  * file system shows. */
 static void open_part(struct jetcat *j, struct sink *s)
@@ -69,7 +79,7 @@ static void open_part(struct jetcat *j, struct sink *s)
         check_part(j, s);
     if (s->fd < 0)
         wire_fail(j, TOOL_FAILED, "%s: %s", s->part, strerror(errno));
-    if (flock(s->fd, LOCK_EX | LOCK_NB) < 0)
+    if (!is_ours_alone(s))
         wire_fail(j, TOOL_FAILED, "%s: somebody else receives it", s->part);
 }
 

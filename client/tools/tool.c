@@ -1,11 +1,13 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "confine.h"
 
@@ -164,6 +166,17 @@ static void prepare_client(struct tool *t, jp_settings *settings)
         tool_fail_error(t, t->key ? "--key" : "--trust", error);
 }
 
+/* The file of this path, which is to be there before its directory is closed to us. Who opens it
+ * will say why it is not. */
+static const char *made(const char *path, int flags)
+{
+    int fd = open(path, O_RDONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | flags, 0600);
+
+    if (fd >= 0)
+        close(fd);
+    return path;
+}
+
 /* A server may yet open a port that only root may. */
 static void give_up_privileges(const struct tool *t)
 {
@@ -179,9 +192,9 @@ static void give_up_privileges(const struct tool *t)
     if (t->inbox)
         writes[n++] = t->inbox;
     if (t->keylog)
-        writes[n++] = t->keylog;
+        writes[n++] = made(t->keylog, O_NOFOLLOW);
     if (t->learn)
-        writes[n++] = t->trust;
+        writes[n++] = made(t->trust, 0);
     confine_lock_memory(); /* else the library locks what is worth most */
     if (confine(&wanted) < 0)
         tool_fail(t, TOOL_FAILED, "cannot give up privileges");

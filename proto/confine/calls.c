@@ -92,7 +92,6 @@ const struct call calls_common[] = {
     CALL(newfstatat),
     CALL(pread64),
     CALL(lseek),
-    CALL(fcntl),
     CALL(unlink),
     CALL(unlinkat),
     CALL(epoll_create1),

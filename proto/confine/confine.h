@@ -28,8 +28,8 @@ struct confine {
     uint64_t keep;                   /* capabilities, 1 << CAP_... each */
     enum confine_filter filter;
     bool bpf; /* the one dangerous call that a driver may need */
-    /* What a daemon or tool may still write to: files, and directories with all in them; where a
-     * path leads nowhere, its directory. NULL ends the list, or is one that is empty. */
+    /* What a daemon or tool may still write to: files that are there, and directories with all in
+     * them. NULL ends the list, or is one that is empty. */
     const char *const *writes;
 };
 

@@ -1,4 +1,6 @@
+#include <asm/termbits.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -101,12 +103,21 @@ static int add_rules(scmp_filter_ctx filter, const struct rule *rules, size_t n)
 
 #define ADD_RULES(filter, rules) add_rules(filter, rules, sizeof(rules) / sizeof((rules)[0]))
 
-/* Signals reach nobody else; abort() sends one. */
+/* Signals reach nobody else: abort() sends one, a descriptor's events none. */
 static int allow_daemon(scmp_filter_ctx filter)
 {
     const struct rule rules[] = {
         {SCMP_ACT_ALLOW, SCMP_SYS(socket), {0, SCMP_CMP_EQ, AF_UNIX, 0}},
         {SCMP_ACT_ALLOW, SCMP_SYS(tgkill), {0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_DUPFD, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_GETFD, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_SETFD, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_GETFL, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_SETFL, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_SETLK, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_SETLKW, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_GET_SEALS, 0}},
     };
     int rc = add_all(filter, SCMP_ACT_ALLOW, calls_common, calls_common_n);
 
@@ -132,6 +143,7 @@ static int allow_tool(scmp_filter_ctx filter)
          {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD | NAMESPACES, CLONE_THREAD}},
         {SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), {0, SCMP_CMP_EQ, 0, 0}}, /* its own */
         {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, TCGETS, 0}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, TCGETS2, 0}},
         {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, TIOCGWINSZ, 0}},
         {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, FIONREAD, 0}},
         {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, FIONBIO, 0}},
@@ -159,6 +171,10 @@ static int refuse_others(scmp_filter_ctx filter)
         {refuse, SCMP_SYS(rt_sigqueueinfo), {0, SCMP_CMP_NE, self, 0}},
         {refuse, SCMP_SYS(rt_tgsigqueueinfo), {0, SCMP_CMP_NE, self, 0}},
         {refuse, SCMP_SYS(prlimit64), {0, SCMP_CMP_NE, 0, 0}},
+        {refuse, SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, low, F_SETOWN}},
+        {refuse, SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, low, F_SETOWN_EX}},
+        {refuse, SCMP_SYS(ioctl), {1, SCMP_CMP_MASKED_EQ, low, FIOSETOWN}},
+        {refuse, SCMP_SYS(ioctl), {1, SCMP_CMP_MASKED_EQ, low, SIOCSPGRP}},
         {refuse, SCMP_SYS(ioctl), {1, SCMP_CMP_MASKED_EQ, low, TIOCSTI}},
         {refuse, SCMP_SYS(ioctl), {1, SCMP_CMP_MASKED_EQ, low, TIOCLINUX}},
     };
