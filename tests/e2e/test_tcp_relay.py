@@ -423,7 +423,7 @@ def test_flood_does_not_starve_others(make):
     ]
     wait_for(lambda: plane.total()["relay_rx"] > 20000, 30, "the flood")
     for _ in range(20):
-        with_udp, with_tcp = plane.session(), light_session(plane)
+        with_udp, with_tcp = plane.session(timeout=20), light_session(plane, timeout=20)
         assert plane.sessions()
         with_udp.close()
         with_tcp.close()
