@@ -79,7 +79,7 @@ static bool parse_job(struct jetcat *j, int option, char *text)
         j->files[j->n_files++] = text;
         return true;
     case OPT_RECEIVE:
-        j->directory = j->tool.inbox = text;
+        j->tool.inbox = text;
         return true;
     case 'w':
         j->timeout = tool_seconds(&j->tool, "--timeout", text, 0.5, 86400);
@@ -144,9 +144,9 @@ static void parse_rest(struct jetcat *j, char **left)
         t->peer = *left++;
     if (*left)
         tool_fail(t, TOOL_USAGE, "unexpected argument '%s'", *left);
-    if (j->n_files && j->directory)
+    if (j->n_files && j->tool.inbox)
         tool_fail(t, TOOL_USAGE, "either --send or --receive");
-    j->role = j->n_files ? ROLE_SEND : j->directory ? ROLE_RECEIVE : ROLE_PIPE;
+    j->role = j->n_files ? ROLE_SEND : j->tool.inbox ? ROLE_RECEIVE : ROLE_PIPE;
     if (t->json && j->role == ROLE_PIPE)
         tool_fail(t, TOOL_USAGE, "--json is for --send and --receive");
 }

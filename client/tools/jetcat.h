@@ -36,7 +36,6 @@ struct jetcat {
     enum role role;
     const char **files; /* to send */
     unsigned n_files;
-    const char *directory; /* to receive into */
     bool quiet;
     uint64_t timeout; /* us, of a silent peer and of connecting */
     jp_socket *socket;

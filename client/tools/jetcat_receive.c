@@ -181,12 +181,12 @@ static void receive_file(struct jetcat *j, int directory, json_t *offer)
 
 void receive_run(struct jetcat *j)
 {
-    int directory = open(j->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int directory = open(j->tool.inbox, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     jp_received *data;
     json_t *json;
 
     if (directory < 0)
-        wire_fail(j, TOOL_FAILED, "%s: %s", j->directory, strerror(errno));
+        wire_fail(j, TOOL_FAILED, "%s: %s", j->tool.inbox, strerror(errno));
     while ((json = wire_receive(j, &data)) && json_object_get(json, "file")) {
         receive_file(j, directory, json);
         json_decref(json);

@@ -101,27 +101,37 @@ static int add_rules(scmp_filter_ctx filter, const struct rule *rules, size_t n)
     return rc;
 }
 
-#define ADD_RULES(filter, rules) add_rules(filter, rules, sizeof(rules) / sizeof((rules)[0]))
+/* Those values of an argument, and no others. */
+static int allow_values(scmp_filter_ctx filter, int call, unsigned argument,
+                        const scmp_datum_t *values, size_t n)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const struct rule rule = {SCMP_ACT_ALLOW, call, {argument, SCMP_CMP_EQ, values[i], 0}};
+
+        rc = add_rules(filter, &rule, 1);
+    }
+    return rc;
+}
+
+#define ALLOW_VALUES(filter, call, argument, values)                                               \
+    allow_values(filter, SCMP_SYS(call), argument, values, sizeof(values) / sizeof((values)[0]))
 
 /* Signals reach nobody else: abort() sends one, a descriptor's events none. */
 static int allow_daemon(scmp_filter_ctx filter)
 {
-    const struct rule rules[] = {
-        {SCMP_ACT_ALLOW, SCMP_SYS(socket), {0, SCMP_CMP_EQ, AF_UNIX, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(tgkill), {0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_DUPFD, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_GETFD, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_SETFD, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_GETFL, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_SETFL, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_SETLK, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_SETLKW, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_GET_SEALS, 0}},
-    };
+    static const scmp_datum_t families[] = {AF_UNIX};
+    static const scmp_datum_t commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,  F_SETFD,    F_GETFL,
+                                            F_SETFL, F_SETLK,         F_SETLKW, F_GET_SEALS};
+    const scmp_datum_t self[] = {(scmp_datum_t)getpid()};
     int rc = add_all(filter, SCMP_ACT_ALLOW, calls_common, calls_common_n);
 
-    return rc == 0 ? ADD_RULES(filter, rules) : rc;
+    if (rc == 0)
+        rc = ALLOW_VALUES(filter, socket, 0, families);
+    if (rc == 0)
+        rc = ALLOW_VALUES(filter, fcntl, 1, commands);
+    return rc == 0 ? ALLOW_VALUES(filter, tgkill, 0, self) : rc;
 }
 
 /* clone3, whose flags a filter cannot see, is not there, and libc goes on with clone. */
@@ -134,29 +144,27 @@ static int hide_clone3(scmp_filter_ctx filter)
  * interfaces. A terminal may be looked at: who types into it is its user. */
 static int allow_tool(scmp_filter_ctx filter)
 {
-    static const struct rule rules[] = {
-        {SCMP_ACT_ALLOW, SCMP_SYS(socket), {0, SCMP_CMP_EQ, AF_INET, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(socket), {0, SCMP_CMP_EQ, AF_INET6, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(socket), {0, SCMP_CMP_EQ, AF_NETLINK, 0}},
-        {SCMP_ACT_ALLOW,
-         SCMP_SYS(clone),
-         {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD | NAMESPACES, CLONE_THREAD}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), {0, SCMP_CMP_EQ, 0, 0}}, /* its own */
-        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, TCGETS, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, TCGETS2, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, TIOCGWINSZ, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, FIONREAD, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, FIONBIO, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, SIOCGIFINDEX, 0}},
-        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, SIOCGIFNAME, 0}},
-    };
+    static const scmp_datum_t families[] = {AF_INET, AF_INET6, AF_NETLINK};
+    static const scmp_datum_t requests[] = {TCGETS,  TCGETS2,      TIOCGWINSZ, FIONREAD,
+                                            FIONBIO, SIOCGIFINDEX, SIOCGIFNAME};
+    static const scmp_datum_t self[] = {0};
+    static const struct rule threads = {
+        SCMP_ACT_ALLOW,
+        SCMP_SYS(clone),
+        {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD | NAMESPACES, CLONE_THREAD}};
     int rc = allow_daemon(filter);
 
     if (rc == 0)
         rc = add_all(filter, SCMP_ACT_ALLOW, calls_tool, calls_tool_n);
     if (rc == 0)
         rc = hide_clone3(filter);
-    return rc == 0 ? ADD_RULES(filter, rules) : rc;
+    if (rc == 0)
+        rc = add_rules(filter, &threads, 1);
+    if (rc == 0)
+        rc = ALLOW_VALUES(filter, socket, 0, families);
+    if (rc == 0)
+        rc = ALLOW_VALUES(filter, ioctl, 1, requests);
+    return rc == 0 ? ALLOW_VALUES(filter, prlimit64, 0, self) : rc;
 }
 
 /* Where all else is allowed: no process but its own is reached or made, and nothing is typed into
@@ -180,7 +188,7 @@ static int refuse_others(scmp_filter_ctx filter)
     };
     static const struct rule process = {
         SCMP_ACT_TRAP, SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0}};
-    int rc = ADD_RULES(filter, rules);
+    int rc = add_rules(filter, rules, sizeof(rules) / sizeof(rules[0]));
 
     if (rc == 0)
         rc = hide_clone3(filter);

@@ -235,11 +235,10 @@ static void run(enum role role)
     static struct jetcat j;
     static const char *files[] = {to_send};
 
-    j = (struct jetcat){.tool = {.name = "jetcat", .server = role == ROLE_SEND},
+    j = (struct jetcat){.tool = {.name = "jetcat", .server = role == ROLE_SEND, .inbox = directory},
                         .role = role,
                         .files = files,
                         .n_files = 1,
-                        .directory = directory,
                         .quiet = true};
     wire_greet(&j);
     if (role == ROLE_SEND)
